@@ -51,7 +51,7 @@ class ManualClock:
         return self._now
 
     def monotonic(self) -> float:
-        """The same number: this clock has one hand."""
+        """Return the same number: this clock has one hand."""
         return self._now
 
     async def sleep(self, seconds: float) -> None:

@@ -17,6 +17,10 @@ Port = Annotated[int, Field(ge=0, le=65535)]
 Name = Annotated[str, Field(pattern=r"^[a-z0-9-]{1,63}$")]
 
 
+ADMIN_PORTS = {"up": 9100, "gateway": 9100, "forwarder": 9101, "scheduler": 9102, "sandbox": 9103}
+"""Where a role's admin server is when the configuration does not say."""
+
+
 class BrokerSettings(Section):
     """Where the log is kept."""
 
@@ -53,10 +57,14 @@ class GatewaySettings(Section):
 
 
 class AdminSettings(Section):
-    """Where a role's /livez, /readyz and /metrics are. Port None: the role's own (gateway and up 9100, forwarder 9101, scheduler 9102, sandbox 9103)."""
+    """Where a role's /livez, /readyz and /metrics are. Port None: the role's own, see `ADMIN_PORTS`."""
 
     host: str = "127.0.0.1"
     port: Port | None = None
+
+    def port_of(self, role: str) -> int:
+        """Return the admin port of `role`: the configured one for every role, else the role's own."""
+        return ADMIN_PORTS[role] if self.port is None else self.port
 
 
 class IngestionSettings(Section):

@@ -1,0 +1,73 @@
+"""The `sluice` command: its subcommands by name, each loaded only when it is asked for."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from cli import errors
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+COMMANDS: Mapping[str, str] = {
+    "up": "cli.up:command",
+    "gateway": "cli.roles:gateway",
+    "forwarder": "cli.roles:forwarder",
+    "sandbox": "cli.roles:sandbox",
+    "send": "cli.send:command",
+    "tail": "cli.tail:command",
+    "topics": "cli.topics:command",
+    "config": "cli.config:command",
+    "audit": "cli.audit:command",
+}
+
+
+class LazyGroup(click.Group):
+    """A group that imports a subcommand's module when it is used: `sluice tail` never pays for the sandbox's DuckDB.
+
+    `paths` maps a subcommand's name to `module:attribute`, a click command.
+    """
+
+    def __init__(self, paths: Mapping[str, str], **attributes: Any) -> None:
+        super().__init__(**attributes)
+        self._paths = paths
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002  # click's signature
+        """Return the names in the order they are given, which is the order they are learnt in."""
+        return list(self._paths)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002  # click's signature
+        """Import and return one subcommand; None when there is none of that name."""
+        path = self._paths.get(cmd_name)
+        if path is None:
+            return None
+        module, _, attribute = path.partition(":")
+        command = getattr(importlib.import_module(module), attribute)
+        assert isinstance(command, click.Command)  # noqa: S101  # the table above is ours
+        return command
+
+
+@click.command(
+    cls=LazyGroup,
+    paths=COMMANDS,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
+)
+@click.version_option(package_name="sluice-gateway", message="%(version)s")
+def group() -> None:
+    """Take ecommerce events from storefronts, keep them durably, forward them to the ingestion API."""
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run a command line (None: this process's) and end the process: 0 done, 1 failed, 2 called or configured wrongly."""
+    try:
+        group.main(args=arguments if arguments is None else list(arguments), prog_name="sluice")
+    except Exception as error:  # noqa: BLE001  # the last floor: whatever it is, a user sees one line
+        sys.exit(errors.report(error))
+
+
+if __name__ == "__main__":
+    main()
