@@ -62,7 +62,7 @@ def group() -> None:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run a command line (None: this process's) and end the process: 0 done, 1 failed, 2 called or configured wrongly."""
+    """Run a command line (None: this process's) and end the process: 0 done, 1 failed, 2 used or configured wrongly."""
     try:
         group.main(args=arguments if arguments is None else list(arguments), prog_name="sluice")
     except Exception as error:  # noqa: BLE001  # the last floor: whatever it is, a user sees one line

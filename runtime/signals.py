@@ -1,0 +1,51 @@
+"""SIGTERM and SIGINT: the first asks, the second ends."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from typing import TYPE_CHECKING, Self
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import FrameType, TracebackType
+
+SIGNALS = (signal.SIGTERM, signal.SIGINT)
+
+
+class StopSignals:
+    """While entered, the first SIGTERM or SIGINT asks the process to stop and the second ends it.
+
+    The first calls `first` with its number on the running event loop. The second calls `last` and leaves with 128 + its
+    number, without any clean-up. The handlers are the
+    interpreter's, not the event loop's: a loop that is stuck in Python code can still be ended. To be entered on the
+    main thread, inside the loop.
+    """
+
+    def __init__(self, first: Callable[[int], None], last: Callable[[], None]) -> None:
+        self._first = first
+        self._last = last
+        self._asked = False
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._before: dict[int, object] = {}
+
+    def __enter__(self) -> Self:
+        """Take the signals over."""
+        self._loop = asyncio.get_running_loop()
+        self._before = {number: signal.signal(number, self._handle) for number in SIGNALS}
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        """Give the signals back."""
+        for number, handler in self._before.items():
+            signal.signal(number, handler)  # type: ignore[arg-type]  # what signal.signal returned
+
+    def _handle(self, number: int, _frame: FrameType | None) -> None:
+        if self._asked or self._loop is None:
+            self._last()
+            os._exit(128 + number)
+        self._asked = True
+        self._loop.call_soon_threadsafe(self._first, number)
