@@ -1,0 +1,1 @@
+"""The log that the other rooms share: one interface, two implementations."""

@@ -1,0 +1,1 @@
+"""What travels: events, records, topics."""

@@ -22,7 +22,8 @@ SCHEDULER_GROUP = "sluice-scheduler"
 @dataclass(frozen=True, slots=True)
 class TopicSpec:
     """A topic as it should be. `retention_ms`: of records (cleanup "delete") or of tombstones ("compact"). `held_by`: a consumer
-    group whose undelivered records the embedded log keeps beyond the retention."""
+    group whose undelivered records the embedded log keeps beyond the retention.
+    """
 
     name: str
     partitions: int

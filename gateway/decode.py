@@ -1,0 +1,208 @@
+"""Request bodies in, events out: what is good, what is not and why, and the very bytes of each.
+
+The way most bodies go is one typed decode of the whole and one that slices each event's bytes. When either finds a fault,
+the events are judged one by one, slowly and in words: a faulty event costs its neighbours nothing but time.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, NamedTuple
+
+import msgspec
+import orjson
+
+from gateway.errors import Refusal
+from runtime.metrics import UNKNOWN_EVENT_TYPE
+from schemas.events import EVENT_TYPES, AnyEvent
+from schemas.judge import fault
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+EVENTS_REQUIRED = "events array is required and must not be empty"
+
+_OTHER, _DIGIT, _EXPONENT = b" ", b"0", b"e"
+_NUMBER_SHAPE = bytes(
+    (_DIGIT if byte in b"0123456789" else _EXPONENT if byte in b"eE" else _OTHER)[0] for byte in range(256)
+)
+_LONG_EXPONENT = _EXPONENT + _DIGIT * 3
+_LONG_POSITIVE_EXPONENT = _EXPONENT + _OTHER + _DIGIT * 3
+_LONG_NUMBER = _DIGIT * 300
+_MANY_BRACKETS = 1000
+_C_STACK_IS_DEEP = sys.version_info >= (3, 12)
+"""From here on msgspec's recursion is bounded by the C stack only, deeper than other parsers go."""
+
+
+class Identified(msgspec.Struct, gc=False):
+    """What an event is known by: a typed event has the same attributes."""
+
+    event_type: str
+    transaction_id: str | None = None
+    user_id: str | None = None
+    cart_id: str | None = None
+
+
+class Accepted(NamedTuple):
+    """A good event: its place in the request, its bytes as sent, its identity."""
+
+    place: int
+    value: bytes
+    event: AnyEvent | Identified
+
+
+class Refused(NamedTuple):
+    """A faulty event: its place in the request, its bytes as sent (None when it is too large to keep), its type if it has one, why."""
+
+    place: int
+    value: bytes | None
+    event_type: str
+    reason: str
+
+
+class Events(NamedTuple):
+    """A request's events, judged. `api_key` is what the body carried."""
+
+    accepted: Sequence[Accepted]
+    refused: Sequence[Refused]
+    api_key: str | None
+
+
+class _Typed(msgspec.Struct, gc=False):
+    events: list[AnyEvent]
+
+
+class _Sliced(msgspec.Struct, gc=False):
+    events: list[msgspec.Raw] | None = None
+    api_key: msgspec.Raw | msgspec.UnsetType = msgspec.field(name="apiKey", default=msgspec.UNSET)
+
+
+_decode_typed = msgspec.json.Decoder(_Typed).decode
+_decode_sliced = msgspec.json.Decoder(_Sliced).decode
+_decode_one = msgspec.json.Decoder(AnyEvent).decode
+_decode_fields = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
+_decode_identity = msgspec.json.Decoder(Identified).decode
+_decode_key = msgspec.json.Decoder(str).decode
+_UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+"""msgspec's own, and the two that it lets through."""
+
+
+def batch(body: bytes, *, max_events: int, max_event_bytes: int) -> Events:
+    """Return the events of a `batch` body, each judged for itself.
+
+    Raises Refusal: INVALID_JSON, INVALID_EVENT when there is no events array or an empty one, TOO_MANY_EVENTS.
+    """
+    require_utf8(body)
+    try:
+        sliced = _decode_sliced(body)
+    except _UNREADABLE as error:
+        _require_json(body)
+        raise Refusal("INVALID_EVENT", EVENTS_REQUIRED) from error
+    slices = sliced.events
+    if not slices:
+        raise Refusal("INVALID_EVENT", EVENTS_REQUIRED)
+    if len(slices) > max_events:
+        raise Refusal("TOO_MANY_EVENTS", f"Maximum {max_events} events per batch")
+    api_key = _key(sliced.api_key)
+    if len(body) <= max_event_bytes and not is_suspicious(body):
+        try:
+            events = _decode_typed(body).events
+        except _UNREADABLE:
+            pass  # judged one by one below
+        else:
+            return Events(list(map(Accepted, range(len(slices)), map(bytes, slices), events)), (), api_key)
+    accepted: list[Accepted] = []
+    refused: list[Refused] = []
+    for index, raw in enumerate(slices):
+        verdict = _judge(index, bytes(raw), max_event_bytes)
+        if isinstance(verdict, Accepted):
+            accepted.append(verdict)
+        else:
+            refused.append(verdict)
+    return Events(accepted, refused, api_key)
+
+
+def track(body: bytes, *, max_event_bytes: int) -> Events:
+    """Return the one event of a `track` body, without the key that it may carry.
+
+    Raises Refusal: INVALID_JSON.
+    """
+    require_utf8(body)
+    if len(body) <= max_event_bytes and not is_suspicious(body):
+        try:
+            event = _decode_one(body)
+        except _UNREADABLE:
+            pass  # judged in words below
+        else:
+            if event.api_key is msgspec.UNSET:
+                return Events((Accepted(0, body, event),), (), None)
+    try:
+        fields = _decode_fields(body)
+    except _UNREADABLE:
+        _require_json(body)
+        return Events((), (Refused(0, body, UNKNOWN_EVENT_TYPE, "event must be an object"),), None)
+    api_key = _key(fields.pop("apiKey", msgspec.UNSET))
+    if api_key is not None:
+        body = b"{" + b",".join(orjson.dumps(name) + b":" + bytes(raw) for name, raw in fields.items()) + b"}"
+    verdict = _judge(0, body, max_event_bytes)
+    if isinstance(verdict, Accepted):
+        return Events((verdict,), (), api_key)
+    return Events((), (verdict,), api_key)
+
+
+def require_utf8(body: bytes) -> None:
+    """Raise Refusal unless the body is UTF-8: unknown fields are never decoded, and bad bytes would poison a whole forwarded batch."""
+    if body.isascii():
+        return
+    try:
+        body.decode()
+    except UnicodeDecodeError as error:
+        raise Refusal("INVALID_JSON", f"body is not valid UTF-8 at byte {error.start}") from error
+
+
+def is_suspicious(body: bytes) -> bool:
+    """Return whether the body may hold what a typed decode passes over in unknown fields and other parsers refuse: a number beyond
+    a double (an exponent of three digits, 300 digits in a row), or very deep nesting. It errs towards yes.
+    """
+    shape = body.translate(_NUMBER_SHAPE)
+    return (
+        _LONG_EXPONENT in shape
+        or (b"+" in body and _LONG_POSITIVE_EXPONENT in shape)
+        or (len(body) >= len(_LONG_NUMBER) and _LONG_NUMBER in shape)
+        or (_C_STACK_IS_DEEP and body.count(b"[") + body.count(b"{") > _MANY_BRACKETS)
+    )
+
+
+def _judge(index: int, value: bytes, max_event_bytes: int) -> Accepted | Refused:
+    if len(value) > max_event_bytes:
+        return Refused(index, None, UNKNOWN_EVENT_TYPE, f"event is larger than {max_event_bytes} bytes")
+    try:
+        event = orjson.loads(value)
+    except orjson.JSONDecodeError as error:
+        return Refused(index, value, UNKNOWN_EVENT_TYPE, f"event cannot be read: {error.msg}")
+    reason = fault(event)
+    if reason is None:
+        return Accepted(index, value, _decode_identity(value))
+    kind = event.get("event_type") if isinstance(event, dict) else None
+    return Refused(index, value, kind if isinstance(kind, str) and kind in EVENT_TYPES else UNKNOWN_EVENT_TYPE, reason)
+
+
+def _key(raw: msgspec.Raw | msgspec.UnsetType) -> str | None:
+    if raw is msgspec.UNSET:
+        return None
+    try:
+        return _decode_key(raw)
+    except _UNREADABLE:
+        return ""
+
+
+def _require_json(body: bytes) -> None:
+    """Raise Refusal with what is wrong and where, unless the body is JSON after all."""
+    if not body:
+        raise Refusal("INVALID_JSON", "body is empty")
+    try:
+        orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        raise Refusal(
+            "INVALID_JSON", f"body is not valid JSON: {error.msg} at line {error.lineno} column {error.colno}"
+        ) from error

@@ -1,0 +1,197 @@
+"""The HTTP edge: the Ecommerce API of seed 003 as storefronts speak it, from a request to the answer."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, TypeAlias
+
+import orjson
+from aiohttp import web
+
+from gateway import cors, decode
+from gateway.body import read_body
+from gateway.errors import Refusal
+from gateway.identity import new_request_id, repeated_request_id
+from gateway.report import Exchange
+from gateway.storefronts import header_key
+from runtime.metrics import UNKNOWN_EVENT_TYPE
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Mapping
+
+    from structlog.typing import FilteringBoundLogger
+
+    from gateway.decode import Events
+    from gateway.intake import Intake
+    from gateway.limits import InFlight
+    from gateway.report import Reporter
+    from gateway.storefronts import Storefront, Storefronts
+    from runtime.clock import Clock
+    from runtime.settings import GatewaySettings
+
+ECOMMERCE = "/v1/api/analytics/ecommerce"
+TRACK = f"{ECOMMERCE}/track"
+BATCH = f"{ECOMMERCE}/batch"
+OTHER = "other"
+JSON = "application/json"
+
+Body: TypeAlias = bytes
+_OK: Body = b'{"ok":true}'
+
+
+class Edge:
+    """Answers requests: an aiohttp low-level handler. Everything that it needs is handed to it."""
+
+    def __init__(
+        self,
+        settings: GatewaySettings,
+        storefronts: Storefronts,
+        intake: Intake,
+        in_flight: InFlight,
+        reporter: Reporter,
+        clock: Clock,
+        log: FilteringBoundLogger,
+    ) -> None:
+        self._settings = settings
+        self._storefronts = storefronts
+        self._intake = intake
+        self._in_flight = in_flight
+        self._reporter = reporter
+        self._monotonic = clock.monotonic
+        self._log = log
+        self._routes: Mapping[str, tuple[str, Callable[[web.BaseRequest, Exchange], Awaitable[Body]]]] = {
+            TRACK: ("track", self._track),
+            BATCH: ("batch", self._batch),
+        }
+        self.draining = False
+        """Set while the gateway ends: answers then close their connection."""
+
+    async def __call__(self, request: web.BaseRequest) -> web.StreamResponse:
+        """Answer one request. Never raises but for what ends the connection itself."""
+        route, handler = self._routes.get(request.rel_url.raw_path, (OTHER, None))
+        exchange = Exchange(route, new_request_id(), request.headers.get("Origin"), self._monotonic())
+        refusal: Refusal | None = None
+        body: Body = b""
+        try:
+            if request.method == "OPTIONS":
+                return self._preflight(exchange)
+            if handler is None:
+                raise Refusal("NOT_FOUND", "Not found")
+            if request.method != "POST":
+                raise Refusal("METHOD_NOT_ALLOWED", "Method not allowed", allow="POST, OPTIONS")
+            body = await handler(request, exchange)
+        except Refusal as error:
+            refusal = error
+        except Exception:  # noqa: BLE001 - a fault of ours becomes an answer and a log line, never a broken connection
+            self._log.exception("request failed", route=route, request_id=exchange.request_id)
+            refusal = Refusal("INTERNAL", "Internal error")
+        return self._answer(exchange, body, refusal)
+
+    async def _track(self, request: web.BaseRequest, exchange: Exchange) -> Body:
+        """`POST …/track`: one event. Its fault is the whole answer: 400."""
+        body = await self._body(request, exchange)
+        try:
+            events = decode.track(body, max_event_bytes=self._settings.max_event_bytes)
+            await self._take(request, exchange, events, body)
+        finally:
+            self._in_flight.give_back(len(body))
+        if events.refused:
+            refused = events.refused[0]
+            raise Refusal("TOO_LARGE" if refused.value is None else "INVALID_EVENT", refused.reason)
+        return _OK
+
+    async def _batch(self, request: web.BaseRequest, exchange: Exchange) -> Body:
+        """`POST …/batch`: up to `max_batch_events` events, each judged for itself."""
+        body = await self._body(request, exchange)
+        try:
+            events = decode.batch(
+                body, max_events=self._settings.max_batch_events, max_event_bytes=self._settings.max_event_bytes
+            )
+            await self._take(request, exchange, events, body)
+        finally:
+            self._in_flight.give_back(len(body))
+        if not events.refused:
+            return b'{"ok":true,"accepted":%d}' % len(events.accepted)
+        return orjson.dumps(
+            {
+                "ok": True,
+                "accepted": len(events.accepted),
+                "errors": [f"events[{each.place}]: {each.reason}" for each in events.refused],
+            }
+        )
+
+    async def _body(self, request: web.BaseRequest, exchange: Exchange) -> bytes:
+        key = header_key(request.headers)
+        if key is not None:
+            self._identify(key, exchange)
+        body = await read_body(request, self._settings.max_body_bytes, self._in_flight)
+        exchange.bytes = len(body)
+        return body
+
+    def _identify(self, key: str | None, exchange: Exchange) -> Storefront:
+        storefront = self._storefronts.of_key(key)
+        exchange.storefront = storefront.name
+        if not storefront.allows(exchange.origin):
+            raise Refusal("ORIGIN_NOT_ALLOWED", "Origin is not allowed")
+        return storefront
+
+    async def _take(self, request: web.BaseRequest, exchange: Exchange, events: Events, body: bytes) -> None:
+        """Publish, and count what became of the events."""
+        headers = request.headers
+        storefront = self._identify(header_key(headers) or events.api_key, exchange)
+        accepted = [each.event.event_type for each in events.accepted]
+        refused = [each.event_type for each in events.refused]
+        if storefront.rate is not None:
+            try:
+                storefront.rate.take(len(accepted) + len(refused))
+            except Refusal:
+                self._reporter.count(storefront.name, accepted + refused, "rate_limited")
+                raise
+        idempotency_key = headers.get("Idempotency-Key")
+        request_id = exchange.request_id
+        if idempotency_key is not None:
+            request_id = repeated_request_id(storefront.name, idempotency_key, body)
+        try:
+            await self._intake.publish(storefront, events, request_id)
+        except Refusal:
+            self._reporter.count(storefront.name, accepted + refused, "unavailable")
+            raise
+        exchange.accepted = len(accepted)
+        exchange.refused = len(refused)
+        self._reporter.count(storefront.name, accepted, "accepted")
+        if refused:
+            self._reporter.count(storefront.name, refused, "refused")
+
+    def _preflight(self, exchange: Exchange) -> web.Response:
+        origin = exchange.origin
+        exchange.route = "preflight"
+        if origin is None or not self._storefronts.allow(origin):
+            return self._answer(exchange, b"", Refusal("ORIGIN_NOT_ALLOWED", "Origin is not allowed"))
+        self._reporter.finish(exchange, 204)
+        return web.Response(status=204, headers=cors.preflight_headers(origin))
+
+    def _answer(self, exchange: Exchange, body: Body, refusal: Refusal | None) -> web.Response:
+        status = 200
+        headers = {"Content-Type": JSON, "X-Request-Id": exchange.request_id}
+        if refusal is not None:
+            status = refusal.status
+            exchange.code = refusal.code
+            body = orjson.dumps({"error": refusal.message, "code": refusal.code})
+            if refusal.retry_after is not None:
+                headers["Retry-After"] = str(refusal.retry_after)
+            if refusal.allow is not None:
+                headers["Allow"] = refusal.allow
+            if not exchange.accepted and not exchange.refused:
+                self._count_unidentified(exchange, refusal)
+        origin = exchange.origin
+        if origin is not None and self._storefronts.allow(origin) and exchange.code != "ORIGIN_NOT_ALLOWED":
+            headers.update(cors.answer_headers(origin))
+        response = web.Response(status=status, body=body, headers=headers)
+        if self.draining:
+            response.force_close()
+        self._reporter.finish(exchange, status)
+        return response
+
+    def _count_unidentified(self, exchange: Exchange, refusal: Refusal) -> None:
+        """Count a request refused as a whole as one refused event of unknown type, so that attempts show beside failures."""
+        if refusal.status < 500 and refusal.code not in ("RATE_LIMITED", "NOT_FOUND", "METHOD_NOT_ALLOWED"):  # noqa: PLR2004 - server errors were counted by their events
+            self._reporter.count(exchange.storefront, (UNKNOWN_EVENT_TYPE,), "refused")

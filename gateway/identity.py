@@ -1,0 +1,75 @@
+"""Ids and times that the gateway gives: requests, events, the moment of acceptance (DESIGN §5)."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import time
+from typing import TYPE_CHECKING
+
+from gateway.errors import Refusal
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from gateway.decode import Accepted
+    from runtime.clock import Clock
+
+ID_BYTES = 16
+LONGEST_IDEMPOTENCY_KEY = 255
+_SUFFIXES = tuple(f"-{index}".encode() for index in range(1001))
+
+
+def new_request_id() -> str:
+    """Return 128 random bits in hex."""
+    return os.urandom(ID_BYTES).hex()
+
+
+def repeated_request_id(storefront: str, idempotency_key: str, body: bytes) -> str:
+    """Return the id that a repeated request gets again: 128 bits of SHA-256 over storefront, key and decompressed body, in hex.
+
+    Raises Refusal (BAD_REQUEST) unless the key is 1 to 255 printable ASCII characters.
+    """
+    if not 1 <= len(idempotency_key) <= LONGEST_IDEMPOTENCY_KEY or not (
+        idempotency_key.isascii() and idempotency_key.isprintable()
+    ):
+        raise Refusal("BAD_REQUEST", "Idempotency-Key must be 1 to 255 printable characters")
+    return _digest(storefront.encode(), idempotency_key.encode(), body)
+
+
+def event_id(request_id: bytes, storefront: str, accepted: Accepted) -> bytes:
+    """Return an event's `ce_id`: `<request>-<index>`. A purchase has one of its own, from storefront, type and transaction id; a
+    refund's comes from its bytes also, because an order may be refunded in parts.
+    """
+    event = accepted.event
+    kind = event.event_type
+    if kind == "purchase":
+        return _digest(storefront.encode(), b"purchase", (event.transaction_id or "").encode()).encode()
+    if kind == "refund":
+        return _digest(storefront.encode(), b"refund", (event.transaction_id or "").encode(), accepted.value).encode()
+    return request_id + _SUFFIXES[accepted.place]
+
+
+def timestamps(clock: Clock) -> Callable[[], bytes]:
+    """Return a function that gives the present time as RFC 3339, UTC, milliseconds: `2026-01-15T10:30:00.123Z`."""
+    second = -1
+    prefix = b""
+
+    def now() -> bytes:
+        nonlocal second, prefix
+        milliseconds = int(clock.now() * 1000)
+        if milliseconds // 1000 != second:
+            second = milliseconds // 1000
+            prefix = time.strftime("%Y-%m-%dT%H:%M:%S.", time.gmtime(second)).encode()
+        return prefix + b"%03dZ" % (milliseconds % 1000)
+
+    return now
+
+
+def _digest(*parts: bytes) -> str:
+    """Each part is preceded by its length, so that no two lists of parts look the same."""
+    digest = hashlib.sha256()
+    for part in parts:
+        digest.update(len(part).to_bytes(8, "big"))
+        digest.update(part)
+    return digest.hexdigest()[: 2 * ID_BYTES]

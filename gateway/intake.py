@@ -1,0 +1,125 @@
+"""From judged events to acknowledged records: what is accepted goes to the storefront's topic, what is refused to `ecommerce.rejected`."""
+
+from __future__ import annotations
+
+import itertools
+from typing import TYPE_CHECKING
+
+from broker.interface import BrokerError, Full, RecordTooLarge
+from gateway.errors import Refusal
+from gateway.identity import event_id, timestamps
+from gateway.limits import seconds
+from schemas.cloudevents import CONTENT_TYPE_HEADER, ID, SPECVERSION_HEADER, TIME, TYPE_HEADERS
+from schemas.topics import REJECTED, partition_of
+
+if TYPE_CHECKING:
+    import asyncio
+    from collections.abc import Iterable
+
+    from structlog.typing import FilteringBoundLogger
+
+    from broker.interface import Message, Publisher
+    from gateway.decode import Accepted, Events, Refused
+    from gateway.storefronts import Storefront
+    from runtime.clock import Clock
+
+RETRY_SECONDS = 1
+
+
+class Intake:
+    """Publishes a request's events and waits until all of them are on stable storage (G1)."""
+
+    def __init__(self, publisher: Publisher, rejected_partitions: int, clock: Clock, log: FilteringBoundLogger) -> None:
+        self._publisher = publisher
+        self._rejected_partitions = rejected_partitions
+        self._now = timestamps(clock)
+        self._log = log
+        self._spread = itertools.count()
+
+    async def publish(self, storefront: Storefront, events: Events, request_id: str) -> None:
+        """Publish and wait for the acknowledgement.
+
+        Raises Refusal: OVERLOADED when too much waits already, NOT_DURABLE when the acknowledgement does not come: then nothing is
+        claimed, and what was written may arrive though it was not answered as accepted. TOO_LARGE for a record that the topic does
+        not take.
+        """
+        failure: BrokerError | None = None
+        futures: list[asyncio.Future[None]] = []
+        try:
+            for partition, messages in self._records(storefront, events.accepted, request_id):
+                futures.append(self._publisher.publish(storefront.topic, partition, messages))
+            if events.refused:
+                futures.append(self._reject(storefront, events.refused, request_id))
+        except BrokerError as error:
+            failure = error
+        for future in futures:
+            try:
+                await future
+            except BrokerError as error:
+                failure = error
+        if failure is not None:
+            raise self._refusal(failure, storefront, request_id)
+
+    def _records(
+        self, storefront: Storefront, accepted: Iterable[Accepted], request_id: str
+    ) -> Iterable[tuple[int, list[Message]]]:
+        request = request_id.encode()
+        time = (TIME, self._now())
+        partitions = storefront.partitions
+        spread = next(self._spread) % partitions
+        lanes: dict[int, list[Message]] = {}
+        for each in accepted:
+            event = each.event
+            text = event.user_id or event.cart_id or event.transaction_id
+            if text:
+                key = text.encode()
+                partition = partition_of(key, partitions)
+            else:
+                key = None
+                partition = spread
+            message: Message = (
+                key,
+                each.value,
+                (
+                    SPECVERSION_HEADER,
+                    (ID, event_id(request, storefront.name, each)),
+                    storefront.source_header,
+                    TYPE_HEADERS[event.event_type],
+                    time,
+                    CONTENT_TYPE_HEADER,
+                ),
+            )
+            lane = lanes.get(partition)
+            if lane is None:
+                lanes[partition] = [message]
+            else:
+                lane.append(message)
+        return lanes.items()
+
+    def _reject(self, storefront: Storefront, refused: Iterable[Refused], request_id: str) -> asyncio.Future[None]:
+        name = storefront.name.encode()
+        request = ("client_request", request_id.encode())
+        messages: list[Message] = [
+            (name, each.value, (("storefront", name), ("reason", each.reason.encode()), request)) for each in refused
+        ]
+        return self._publisher.publish(REJECTED, partition_of(name, self._rejected_partitions), messages)
+
+    def _refusal(self, error: BrokerError, storefront: Storefront, request_id: str) -> Refusal:
+        self._log.warning(
+            "not durable",
+            storefront=storefront.name,
+            request_id=request_id,
+            error=type(error).__name__,
+            reason=str(error),
+        )
+        if isinstance(error, RecordTooLarge):
+            return Refusal("TOO_LARGE", "event is larger than its topic takes")
+        if isinstance(error, Full):
+            return Refusal(
+                "OVERLOADED", "The gateway is overloaded. Please try again later.", retry_after=seconds(RETRY_SECONDS)
+            )
+        return Refusal(
+            "NOT_DURABLE",
+            "Events could not be stored durably. Please try again later.",
+            retry_after=seconds(RETRY_SECONDS),
+        )

@@ -1,0 +1,60 @@
+"""aiohttp's low-level server, told to answer in the gateway's own way also what is not HTTP."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import orjson
+from aiohttp import web
+from aiohttp.web_protocol import RequestHandler
+
+if TYPE_CHECKING:
+    from aiohttp.web_request import BaseRequest
+
+KEEP_ALIVE_SECONDS = 75
+READ_BUFFER_BYTES = 256 * 1024
+LINGER_SECONDS = 2.0
+"""How long the rest of a body that was refused is read and thrown away, so that its sender gets to see the answer."""
+
+
+class Protocol(RequestHandler):
+    """One connection. What cannot be parsed is answered in JSON and logged as what it is: the sender's fault, not ours."""
+
+    __slots__ = ()
+
+    def handle_error(
+        self,
+        request: BaseRequest,
+        status: int = 500,
+        exc: BaseException | None = None,  # noqa: ARG002 - aiohttp's signature
+        message: str | None = None,  # noqa: ARG002 - aiohttp's text may quote the sender: it is not repeated
+    ) -> web.StreamResponse:
+        """Answer a request that is no HTTP (400) and close the connection."""
+        if request.writer.output_size > 0:
+            raise ConnectionError("part of an answer was sent already")
+        code, text = ("INTERNAL", "Internal error") if status >= 500 else ("BAD_REQUEST", "Malformed HTTP request")  # noqa: PLR2004 - the line between their fault and ours
+        response = web.Response(
+            status=status, body=orjson.dumps({"error": text, "code": code}), content_type="application/json"
+        )
+        response.force_close()
+        return response
+
+
+class Server(web.Server):
+    """A server of such connections."""
+
+    def __call__(self) -> RequestHandler:
+        """Return the handler of a new connection."""
+        return Protocol(self, loop=self._loop, **self._kwargs)
+
+
+def make_server(handler: Any) -> Server:
+    """Return the server around `handler`: bodies come as they were sent, nothing is logged twice."""
+    return Server(
+        handler,
+        access_log=None,
+        auto_decompress=False,
+        keepalive_timeout=KEEP_ALIVE_SECONDS,
+        lingering_time=LINGER_SECONDS,
+        read_bufsize=READ_BUFFER_BYTES,
+    )

@@ -1,0 +1,118 @@
+"""The gateway as a process: what it is built from, how it starts, how it drains."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
+
+from aiohttp import web
+from broker.factory import open_broker
+
+from broker.startup import ready_broker
+from gateway.edge import Edge
+from gateway.intake import Intake
+from gateway.limits import InFlight, TokenBucket
+from gateway.report import Reporter
+from gateway.server import make_server
+from gateway.storefronts import Storefronts
+from runtime.errors import listen_failed
+from schemas.events import EVENT_TYPES
+from schemas.topics import REJECTED, events_spec, events_topic, rejected_spec
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from broker.interface import Broker, Publisher
+    from runtime.process import Process
+    from runtime.settings import Settings
+    from schemas.topics import TopicSpec
+
+MAX_IN_FLIGHT_BYTES = 64 * 1024 * 1024
+ACK_TIMEOUT_SECONDS = 10.0
+BACKLOG = 1024
+FLUSH_SHARE = 0.25
+"""Of the drain's time, what is kept for the publisher after the last request."""
+
+
+def topics(settings: Settings) -> list[TopicSpec]:
+    """Return the topics that a gateway writes to."""
+    count = settings.broker.partitions
+    return [
+        *(events_spec(each.name, each.partitions or count) for each in settings.storefronts),
+        rejected_spec(count),
+    ]
+
+
+async def main(settings: Settings, process: Process) -> None:
+    """Serve until the process is asked to stop, then drain: requests in flight are answered, what they published is flushed.
+
+    Raises OperatorError when the port cannot be had or a topic is missing that must not be created.
+    """
+    broker = open_broker(settings.broker, process.metrics, process.log, process.clock)
+    try:
+        if not await ready_broker(broker, topics(settings), process, create=settings.broker.create_topics):
+            return
+        publisher = await broker.publisher(ack_timeout=ACK_TIMEOUT_SECONDS, max_pending_bytes=MAX_IN_FLIGHT_BYTES)
+        process.health.add("broker", publisher.fault)
+        edge = await build(settings, process, broker, publisher)
+        async with listening(edge, settings, process) as port:
+            process.started(url=f"http://{settings.gateway.host}:{port}", storefronts=len(settings.storefronts))
+            await process.stopping.wait()
+            edge.draining = True
+        await publisher.close(settings.gateway.drain_seconds * FLUSH_SHARE)
+    finally:
+        await broker.close()
+
+
+async def build(settings: Settings, process: Process, broker: Broker, publisher: Publisher) -> Edge:
+    """Return the edge, with the partition counts that the topics have now: they are pinned until the process ends."""
+    names = [each.name for each in settings.storefronts]
+    process.metrics.initialise_gateway(names, EVENT_TYPES)
+    largest = settings.gateway.max_batch_events
+    rates = {
+        each.name: TokenBucket(each.events_per_second, process.clock, burst=largest)
+        for each in settings.storefronts
+        if each.events_per_second is not None
+    }
+    partitions = {name: await broker.partitions(events_topic(name)) for name in names}
+    intake = Intake(publisher, await broker.partitions(REJECTED), process.clock, process.log)
+    return Edge(
+        settings.gateway,
+        Storefronts(settings.storefronts, partitions, rates),
+        intake,
+        InFlight(MAX_IN_FLIGHT_BYTES, process.metrics),
+        Reporter(process.metrics, process.log, process.clock),
+        process.clock,
+        process.log,
+    )
+
+
+@asynccontextmanager
+async def listening(edge: Edge, settings: Settings, process: Process) -> AsyncIterator[int]:
+    """Listen, and yield the port. On leaving no new connection is taken, requests in flight have their time to be answered."""
+    host, port = settings.gateway.host, settings.gateway.port
+    drain = settings.gateway.drain_seconds * (1 - FLUSH_SHARE)
+    server = make_server(edge)
+    runner = web.ServerRunner(server, handle_signals=False, shutdown_timeout=drain / 2)
+    await runner.setup()
+    try:
+        site = web.TCPSite(runner, host, port, backlog=BACKLOG)
+        try:
+            await site.start()
+        except OSError as error:
+            raise listen_failed("the gateway", host, port, error) from error
+        yield runner.addresses[0][1]
+        await site.stop()
+        await _answered(server, drain / 2)
+    finally:
+        await runner.cleanup()
+        process.log.info("gateway closed", requests=server.requests_count)
+
+
+async def _answered(server: web.Server, seconds: float) -> None:
+    """Wait until idle connections are closed and busy ones have answered, at most `seconds`."""
+    server.pre_shutdown()
+    deadline = asyncio.get_running_loop().time() + seconds
+    while server.connections and asyncio.get_running_loop().time() < deadline:  # noqa: ASYNC110 - aiohttp tells nobody when a connection ends
+        await asyncio.sleep(0.01)

@@ -1,0 +1,27 @@
+"""CloudEvents 1.0, Kafka binary mode: the value is the data, the attributes are headers (RECORDS §1)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from schemas.events import EVENT_TYPES
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+SPECVERSION = "ce_specversion"
+ID = "ce_id"
+SOURCE = "ce_source"
+TYPE = "ce_type"
+TIME = "ce_time"
+CONTENT_TYPE = "content-type"
+
+SPECVERSION_HEADER = (SPECVERSION, b"1.0")
+CONTENT_TYPE_HEADER = (CONTENT_TYPE, b"application/json")
+TYPE_HEADERS: Mapping[str, tuple[str, bytes]] = {name: (TYPE, f"ecommerce.{name}".encode()) for name in EVENT_TYPES}
+"""The header of each event type."""
+
+
+def source_header(storefront: str) -> tuple[str, bytes]:
+    """Return the header that says which storefront an event comes from."""
+    return (SOURCE, f"/storefronts/{storefront}".encode())
