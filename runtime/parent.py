@@ -23,7 +23,8 @@ PARENT_FD: Final = "SLUICE_PARENT_FD"
 class Leash:
     """The supervisor's side: one pipe for any number of children.
 
-    Life: made → children started → `close`, or the process's end. A child is started with `pass_fds=leash.pass_fds` and `environment()` added to its environment.
+    Life: made → children started → `close`, or the process's end. A child is started with `pass_fds=leash.pass_fds` and
+    `environment()` added to its environment.
     """
 
     def __init__(self) -> None:

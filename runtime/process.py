@@ -64,7 +64,8 @@ class Process:
     def started(self, **facts: object) -> None:
         """Say that the role serves: readiness follows its checks from now on.
 
-        A line `started` with `facts` is logged. What was built until now is kept out of the garbage collector's sight, which from now on looks less often.
+        A line `started` with `facts` is logged. What was built until now is kept out of the garbage collector's sight,
+        which from now on looks less often.
         """
         gc.collect()
         gc.freeze()

@@ -1,10 +1,26 @@
-"""The configuration as types: DESIGN §4, name for name. `runtime.config` loads it."""
+"""The configuration as types: DESIGN §4, name for name.
+
+`runtime.config` loads it, resolves its secrets and checks what no single key can tell. Settings made in code are
+checked key by key only, and their secrets stand for themselves.
+"""
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationInfo,
+    field_validator,
+)
+
+from runtime.addresses import base_url, origin, servers
+from runtime.references import fault, resolve
 
 
 class Section(BaseModel):
@@ -12,37 +28,48 @@ class Section(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
+    @field_validator("*", mode="before")
+    @classmethod
+    def _number_is_no_truth(cls, value: Any, info: ValidationInfo) -> Any:
+        # Pydantic would take `port = true` for 1.
+        if isinstance(value, bool) and cls.model_fields[str(info.field_name)].annotation is not bool:
+            raise fault("is true or false where another value is expected", "see the documentation of the key")
+        return value
+
 
 Port = Annotated[int, Field(ge=0, le=65535)]
 Name = Annotated[str, Field(pattern=r"^[a-z0-9-]{1,63}$")]
-
+Secret = Annotated[SecretStr, BeforeValidator(resolve)]
+BaseUrl = Annotated[str, AfterValidator(base_url)]
+Origin = Annotated[str, AfterValidator(origin)]
+Servers = Annotated[str, AfterValidator(servers)]
 
 ADMIN_PORTS = {"up": 9100, "gateway": 9100, "forwarder": 9101, "scheduler": 9102, "sandbox": 9103}
 """Where a role's admin server is when the configuration does not say."""
 
 
 class BrokerSettings(Section):
-    """Where the log is kept."""
+    """Where the log is kept. `security_protocol`, `sasl_*` and `ssl_*` mean what they mean to aiokafka."""
 
     kind: Literal["embedded", "kafka"] = "embedded"
-    path: str = "sluice-data"
-    bootstrap_servers: str = "localhost:9092"
+    path: str = Field(default="sluice-data", min_length=1)
+    bootstrap_servers: Servers = "localhost:9092"
     partitions: int = Field(default=6, ge=1, le=1000)
     replication_factor: int = Field(default=3, ge=1, le=32767)
     create_topics: bool = True
     security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = "PLAINTEXT"
     sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = "PLAIN"
     sasl_plain_username: str | None = None
-    sasl_plain_password: SecretStr | None = None
+    sasl_plain_password: Secret | None = None
     ssl_cafile: str | None = None
     ssl_certfile: str | None = None
     ssl_keyfile: str | None = None
-    ssl_password: SecretStr | None = None
+    ssl_password: Secret | None = None
     ssl_check_hostname: bool = True
 
 
 class GatewaySettings(Section):
-    """The HTTP edge."""
+    """The HTTP edge. `drain_seconds` is what every role has to finish once it is asked to stop."""
 
     host: str = "127.0.0.1"
     port: Port = 8080
@@ -51,7 +78,7 @@ class GatewaySettings(Section):
     max_event_bytes: int = Field(default=524_288, ge=256, le=1_048_576)
     max_batch_events: int = Field(default=100, ge=1, le=1000)
     record_client: Literal["none", "truncated", "full"] = "none"
-    spool_path: str = "sluice-data/spool"
+    spool_path: str = Field(default="sluice-data/spool", min_length=1)
     spool_max_bytes: int = Field(default=1_073_741_824, ge=0)
     drain_seconds: float = Field(default=20, gt=0, le=3600)
 
@@ -68,10 +95,10 @@ class AdminSettings(Section):
 
 
 class IngestionSettings(Section):
-    """The ingestion API of one storefront."""
+    """The ingestion API of one storefront. `url` has no slash at its end."""
 
-    url: str
-    api_key: SecretStr
+    url: BaseUrl
+    api_key: Secret
     requests_per_minute: int | None = Field(default=None, ge=1)
 
 
@@ -79,9 +106,9 @@ class StorefrontSettings(Section):
     """One shop: its keys, its origins, its limits, its ingestion API."""
 
     name: Name
-    publishable_keys: list[SecretStr] = []
-    secret_keys: list[SecretStr] = []
-    origins: list[str] = []
+    publishable_keys: list[Secret] = []
+    secret_keys: list[Secret] = []
+    origins: list[Origin] = []
     events_per_second: int | None = Field(default=None, ge=1)
     partitions: int | None = Field(default=None, ge=1, le=1000)
     ingestion: IngestionSettings
@@ -101,15 +128,21 @@ class SandboxSettings(Section):
     host: str = "127.0.0.1"
     port: Port = 8081
     fault_port: Port = 8082
-    path: str = "sluice-data/sandbox"
+    path: str = Field(default="sluice-data/sandbox", min_length=1)
 
 
 class Settings(Section):
-    """The whole configuration of any role."""
+    """The whole configuration of any role.
+
+    `accounts` and `exports` are the scheduler's. This version has none: they are taken as they stand, so that one file
+    serves every version, and nothing acts on them.
+    """
 
     broker: BrokerSettings = BrokerSettings()
     gateway: GatewaySettings = GatewaySettings()
     admin: AdminSettings = AdminSettings()
     storefronts: list[StorefrontSettings] = []
     forwarder: ForwarderSettings = ForwarderSettings()
+    accounts: list[dict[str, Any]] = Field(default=[], repr=False)  # they hold secrets that nothing has read yet
+    exports: list[dict[str, Any]] = Field(default=[], repr=False)
     sandbox: SandboxSettings = SandboxSettings()

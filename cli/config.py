@@ -1,0 +1,79 @@
+"""`sluice config check`: what is wrong with a configuration, or in short what it says."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+import click
+import orjson
+
+from cli.options import config_option, json_option
+from runtime import config
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from runtime.settings import Settings
+
+
+@click.group
+def command() -> None:
+    """Look at the configuration."""
+
+
+@command.command
+@config_option
+@json_option
+def check(config_path: Path | None, *, as_json: bool) -> None:
+    """Check a configuration: name every fault with its key, line and cure (exit code 2), or say what it sets up.
+
+    With --json: one object per fault (source, line, key, message, cure), or one object with the summary. Secrets are
+    never shown.
+    """
+    try:
+        settings = config.load(config_path)
+    except config.ConfigError as error:
+        for fault in error.faults:
+            click.echo(orjson.dumps(asdict(fault)).decode() if as_json else str(fault))
+        sys.exit(error.exit_code)
+    source = config.find(config_path)
+    summary = _summary(settings, None if source is None else str(source))
+    click.echo(orjson.dumps(summary).decode() if as_json else _told(summary))
+
+
+def _summary(settings: Settings, source: str | None) -> dict[str, Any]:
+    """Return what the settings set up, without secrets."""
+    broker = settings.broker
+    return {
+        "source": source,
+        "broker": {"kind": broker.kind, "at": broker.bootstrap_servers if broker.kind == "kafka" else broker.path},
+        "gateway": f"{settings.gateway.host}:{settings.gateway.port}",
+        "storefronts": [
+            {
+                "name": storefront.name,
+                "publishable_keys": len(storefront.publishable_keys),
+                "secret_keys": len(storefront.secret_keys),
+                "origins": storefront.origins,
+                "ingestion": storefront.ingestion.url,
+            }
+            for storefront in settings.storefronts
+        ],
+        "unused": [name for name in ("accounts", "exports") if getattr(settings, name)],
+    }
+
+
+def _told(summary: dict[str, Any]) -> str:
+    """Return the summary for a reader."""
+    lines = [
+        f"{summary['source'] or 'development defaults'}: no faults",
+        f"broker      {summary['broker']['kind']} at {summary['broker']['at']}",
+        f"gateway     {summary['gateway']}",
+    ]
+    for storefront in summary["storefronts"]:
+        keys = f"{storefront['publishable_keys']} publishable and {storefront['secret_keys']} secret keys"
+        origins = ", ".join(storefront["origins"]) or "any origin"
+        lines.append(f"storefront  {storefront['name']}: {keys}, {origins}, forwarded to {storefront['ingestion']}")
+    lines += [f"[[{name}]] is taken as it stands: this version does not act on it" for name in summary["unused"]]
+    return "\n".join(lines)

@@ -1,0 +1,155 @@
+"""Loads the configuration: TOML, overridden by environment variables, secrets resolved (DESIGN §4).
+
+Whatever is wrong is told at once: each fault with its key, its line and its cure.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import tomllib
+from pathlib import Path as FilePath
+from typing import TYPE_CHECKING, Any, Final
+
+from pydantic import ValidationError
+
+from runtime import environment
+from runtime.addresses import url_of
+from runtime.cross_checks import Conflict, conflicts
+from runtime.diagnosis import Origins, explain, repaired
+from runtime.faults import ConfigError, Fault
+from runtime.references import ENVIRON
+from runtime.settings import SandboxSettings, Settings
+from runtime.toml_lines import lines_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from runtime.toml_lines import Path
+
+__all__ = ["DEFAULT_FILE", "ConfigError", "Fault", "find", "load"]
+
+DEFAULT_FILE: Final = FilePath("sluice.toml")
+DEMO_KEYS: Final = ("tolk_pub_demo", "tolk_sec_demo")
+
+_AT_LINE: Final = re.compile(r" \(at line (\d+), column \d+\)| \(at end of document\)")
+
+
+def find(path: FilePath | None = None) -> FilePath | None:
+    """Return the file that `load(path)` reads: the one named, else sluice.toml if present, else None."""
+    if path is not None:
+        return path
+    return DEFAULT_FILE if DEFAULT_FILE.exists() else None
+
+
+def load(path: FilePath | None = None, environ: Mapping[str, str] | None = None) -> Settings:
+    """Return the settings that the file `path` and `environ` make together.
+
+    `path` None: sluice.toml if present, else the development defaults, one storefront `demo` that delivers to the
+    sandbox. `environ` None: the process's. Raises ConfigError with every fault. Waits for nothing but the files that
+    the configuration names.
+    """
+    environ = dict(os.environ if environ is None else environ)
+    file = find(path)
+    text = "" if file is None else _read(file)
+    from_file = {} if file is None else _parsed(text, str(file))
+    from_environment = environment.read(environ)
+    tree = _merged(from_file, from_environment)
+    if file is None:
+        tree.setdefault("storefronts", [_demo(tree.get("sandbox"))])
+    origins = Origins(None if file is None else str(file), lines_of(text), from_environment, environ)
+    faults = list(environment.unknown(environ, frozenset(_references(tree))))
+    settings, more = _validated(tree, {ENVIRON: environ}, origins)
+    faults += more
+    if settings is None or faults:
+        raise ConfigError(sorted(faults, key=lambda fault: (fault.line is None, fault.line or 0)))
+    return settings
+
+
+def _read(file: FilePath) -> str:
+    try:
+        return file.read_text(encoding="utf-8-sig")
+    except OSError as error:
+        fault = Fault("", None, f"cannot be read: {error.strerror}", "name a TOML file with --config", str(file))
+    except UnicodeDecodeError as error:
+        line = error.object[: error.start].count(b"\n") + 1
+        fault = Fault("", line, "is no UTF-8 text", "save the file as UTF-8", str(file))
+    raise ConfigError([fault])
+
+
+def _parsed(text: str, source: str) -> dict[str, Any]:
+    try:
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        place = _AT_LINE.search(str(error))
+        at_end = text.rstrip().count("\n") + 1
+        line = int(place[1]) if place is not None and place[1] else at_end
+        message = f"no valid TOML: {_AT_LINE.sub('', str(error))}"
+        cure = "text stands in quotes, a key only once, and every bracket is closed"
+        raise ConfigError([Fault("", line, message, cure, source)]) from None
+    except RecursionError:
+        raise ConfigError([Fault("", None, "no valid TOML: nested too deeply", "nest less", source)]) from None
+
+
+def _merged(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
+    """Return both trees in one; where both have a value, `above` wins."""
+    merged = dict(below)
+    for key, value in above.items():
+        mine = merged.get(key)
+        merged[key] = _merged(mine, value) if isinstance(mine, dict) and isinstance(value, dict) else value
+    return merged
+
+
+def _demo(sandbox_table: Any) -> dict[str, Any]:
+    """Return the development storefront, which delivers to the sandbox where that will listen."""
+    try:
+        sandbox = SandboxSettings.model_validate(sandbox_table or {})
+    except ValidationError:  # told among the faults
+        sandbox = SandboxSettings()
+    publishable, secret = DEMO_KEYS
+    return {
+        "name": "demo",
+        "publishable_keys": [publishable],
+        "secret_keys": [secret],
+        "ingestion": {"url": url_of(sandbox.host, sandbox.port), "api_key": secret},
+    }
+
+
+def _references(value: Any) -> Iterator[str]:
+    """Yield the names of the variables that hold secrets."""
+    if isinstance(value, dict):
+        for inner in value.values():
+            yield from _references(inner)
+    elif isinstance(value, list):
+        for inner in value:
+            yield from _references(inner)
+    elif isinstance(value, str) and value.startswith("env:"):
+        yield value.removeprefix("env:")
+
+
+def _validated(tree: dict[str, Any], context: dict[str, Any], origins: Origins) -> tuple[Settings | None, list[Fault]]:
+    """Return the settings as far as they can be made, and every fault of the tree."""
+    touched: Sequence[Path] = ()
+    faults: list[Fault] = []
+    try:
+        settings = Settings.model_validate(tree, context=context)
+    except ValidationError as error:
+        found = error.errors(include_url=False, include_input=False)
+        faults.extend(explain(found, origins))
+        tree, touched = repaired(tree, found)
+        settings = Settings.model_validate(tree, context=context)
+    faults.extend(
+        origins.fault(conflict.paths[0], conflict.message, conflict.cure)
+        for conflict in conflicts(settings)
+        if not _concerns(conflict, touched)
+    )
+    return settings, faults
+
+
+def _concerns(conflict: Conflict, touched: Sequence[Path]) -> bool:
+    """Say whether a conflict is about values that were not given as they stand."""
+    return any(
+        path[: len(other)] == other[: len(path)]  # one is within the other
+        for path in conflict.paths
+        for other in touched
+    )
