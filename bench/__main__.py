@@ -1,0 +1,49 @@
+"""`make bench`: rates and memory of gateway and forwarder, each beside a bare loop measured in the same run, in alternation.
+
+Machines are noisy: the ratios are what to look at. Events/s by the clock, and by the processor time of the process itself, which is what
+one core would do if it had nothing else to run.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from contextlib import ExitStack
+from pathlib import Path
+
+import click
+from rich.console import Console
+
+from bench.backlog import measure_backlog
+from bench.edge import measure_edge
+from bench.places import Place
+from bench.table import show
+from tests.kafka.cluster import KafkaCluster
+
+
+@click.command()
+@click.option("--seconds", default=4.0, show_default=True, help="Length of one load.")
+@click.option("--rounds", default=3, show_default=True, help="Loads of each kind, in alternation; medians are shown.")
+@click.option("--events", default=300_000, show_default=True, help="The forwarder's backlog.")
+@click.option("--connections", default=100, show_default=True, help="Of the load with single events.")
+def main(seconds: float, rounds: int, events: int, connections: int) -> None:
+    """Measure, and print tables."""
+    console = Console()
+    with ExitStack() as stack:
+        directory = Path(
+            stack.enter_context(tempfile.TemporaryDirectory(prefix="sluice-bench-", dir=Path.cwd() / ".cache"))
+        )
+        kafka = stack.enter_context(KafkaCluster())
+        servers = kafka.bootstrap_servers
+
+        def places(name: str) -> list[Place]:
+            on_kafka = Place.kafka(directory / f"{name}-kafka", servers, name)
+            return [on_kafka, Place.embedded(directory / name, name)]
+
+        edge = measure_edge(places("edge"), directory, seconds=seconds, rounds=rounds, connections=connections)
+        show(console, "Gateway", edge)
+        show(console, "Forwarder", measure_backlog(places("backlog"), directory, events=events, rounds=rounds))
+
+
+if __name__ == "__main__":
+    Path(".cache").mkdir(exist_ok=True)
+    main()
