@@ -20,6 +20,8 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeAlias
 
+from runtime.errors import OperatorError
+
 if TYPE_CHECKING:
     import asyncio
     from collections.abc import AsyncIterator, Collection, Mapping, Sequence
@@ -34,8 +36,8 @@ Message: TypeAlias = "tuple[bytes | None, bytes | None, Headers]"
 """What is published: key, value (None: a tombstone), headers. A plain tuple: the hot path makes 100,000s of them a second."""
 
 
-class BrokerError(Exception):
-    """The root of what a broker raises."""
+class BrokerError(OperatorError):
+    """The root of what a broker raises. Whoever does not handle it shows an operator its text."""
 
 
 class Unavailable(BrokerError):

@@ -37,10 +37,10 @@ def with_settings(function: Callable[Concatenate[Settings, P], R]) -> Callable[P
     @functools.wraps(function)
     def wrapper(*args: P.args, **kwargs: P.kwargs) -> R:
         # Read here, not at import: `sluice --help` needs no pydantic.
-        from runtime import config  # noqa: PLC0415
+        from runtime.config import load  # noqa: PLC0415
 
         path = kwargs.pop("config_path")
         assert path is None or isinstance(path, Path)  # noqa: S101  # click's own type, told to mypy
-        return function(config.load(path), *args, **kwargs)
+        return function(load(path), *args, **kwargs)
 
     return wrapper
