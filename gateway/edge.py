@@ -10,7 +10,7 @@ from aiohttp import web
 from gateway import cors, decode
 from gateway.body import read_body
 from gateway.errors import Refusal
-from gateway.identity import new_request_id, repeated_request_id
+from gateway.identity import repeated_request_id, request_ids
 from gateway.report import Exchange
 from gateway.storefronts import header_key
 from runtime.metrics import UNKNOWN_EVENT_TYPE
@@ -58,6 +58,7 @@ class Edge:
         self._reporter = reporter
         self._monotonic = clock.monotonic
         self._log = log
+        self._request_ids = request_ids()
         self._routes: Mapping[str, tuple[str, Callable[[web.BaseRequest, Exchange], Awaitable[Body]]]] = {
             TRACK: ("track", self._track),
             BATCH: ("batch", self._batch),
@@ -68,7 +69,7 @@ class Edge:
     async def __call__(self, request: web.BaseRequest) -> web.StreamResponse:
         """Answer one request. Never raises but for what ends the connection itself."""
         route, handler = self._routes.get(request.rel_url.raw_path, (OTHER, None))
-        exchange = Exchange(route, new_request_id(), request.headers.get("Origin"), self._monotonic())
+        exchange = Exchange(route, next(self._request_ids), request.headers.get("Origin"), self._monotonic())
         refusal: Refusal | None = None
         body: Body = b""
         try:
