@@ -2,7 +2,6 @@
 knows.
 
 The ingestion API (`sandbox.tolinku`, seed 003) is a real service: what it answers 200 to is on disk. Other vendors
-are mounted beside
-it by `sandbox.app`. Faults and switches are set on a listener of their own (`sandbox.control`); nothing of that
-shows on the main port.
+are mounted beside it by `sandbox.app`. Faults and switches are set on a listener of their own (`sandbox.control`);
+nothing of that shows on the main port.
 """

@@ -1,8 +1,8 @@
 """The fault port: a JSON API to break the stand-ins and to look into them. Its own listener, on loopback only.
 
 GET, PUT, DELETE /faults    the fault rules (`sandbox.faults.rules`)
-GET, PUT, DELETE /switches  plan, quota and knobs of the ingestion API, PUT also /switches/<appspace>
-(`sandbox.tolinku.switches`)
+GET, PUT, DELETE /switches  plan, quota, knobs of the ingestion API (`sandbox.tolinku.switches`)
+PUT /switches/<appspace>    the same for one appspace, in place of the general ones
 GET /store                  what arrived, counted
 GET /store/arrivals         what arrived, as NDJSON (`sandbox.tolinku.export`)
 """

@@ -33,8 +33,7 @@ class Database:
     """An open DuckDB file. Every method waits for the disk: call them from a thread where an event loop runs.
 
     `directory` is created when missing. What the last owner committed is there, however it ended: DuckDB replays its
-    log. Raises DatabaseUnavailable
-    when another process has it open, or it cannot be read or written.
+    log. Raises DatabaseUnavailable when another process has it open, or it cannot be read or written.
     """
 
     def __init__(self, directory: Path) -> None:

@@ -26,8 +26,10 @@ if TYPE_CHECKING:
     from runtime.settings import Settings
 
 FAULT_HOST = "127.0.0.1"
-ANSWER_SECONDS = 5.0
-"""How long requests under way may take when the process stops."""
+ANSWER_SHARE = 0.2
+"""Of the drain's time, what each listener's requests have to finish; aiohttp takes it twice, the second time for what
+it cancelled.
+"""
 
 
 class Ports(NamedTuple):
@@ -53,19 +55,23 @@ async def main(settings: Settings, process: Process) -> None:
 
 @asynccontextmanager
 async def serving(settings: Settings, process: Process) -> AsyncIterator[Ports]:
-    """Serve, and yield the ports. On leaving, requests under way are answered first, the database is closed last. Raises as `main`."""
+    """Serve, and yield the ports. On leaving, requests under way are answered first, the database is closed last.
+    Raises as `main`.
+    """
     async with AsyncExitStack() as stack:
         database = await stack.enter_async_context(_database(Path(settings.sandbox.path)))
+        seconds = process.drain_seconds * ANSWER_SHARE
         injector, stage = Injector(), Stage(process.clock)
         appspaces = Appspaces.of(settings.storefronts)
         vendor = await stack.enter_async_context(tolinku(database, appspaces, injector, stage, process.clock))
         process.health.add("store", vendor.writer.fault)
+        app = vendor_app(vendor, process.log)
         control = control_app(injector, vendor.control_routes, process.log)
         faults = await stack.enter_async_context(
-            _listening(control, "the sandbox's fault port", FAULT_HOST, settings.sandbox.fault_port)
+            _listening(control, "the sandbox's fault port", FAULT_HOST, settings.sandbox.fault_port, seconds)
         )
         port = await stack.enter_async_context(
-            _listening(vendor_app(vendor, process.log), "the sandbox", settings.sandbox.host, settings.sandbox.port)
+            _listening(app, "the sandbox", settings.sandbox.host, settings.sandbox.port, seconds)
         )
         stack.callback(stage.close)
         yield Ports(port, faults)
@@ -83,8 +89,8 @@ async def _database(directory: Path) -> AsyncIterator[Database]:
 
 
 @asynccontextmanager
-async def _listening(app: web.Application, what: str, host: str, port: int) -> AsyncIterator[int]:
-    """Serve `app` and yield its port. On leaving, requests under way have their time to be answered."""
+async def _listening(app: web.Application, what: str, host: str, port: int, seconds: float) -> AsyncIterator[int]:
+    """Serve `app` and yield its port. On leaving, requests under way have `seconds` to be answered."""
     # Cancelling the handler of a sender that went away ends what would wait for nobody (a fault's hang); events it
     # brought are stored all the same.
     runner = web.AppRunner(
@@ -93,7 +99,7 @@ async def _listening(app: web.Application, what: str, host: str, port: int) -> A
         handle_signals=False,
         handler_cancellation=True,
         auto_decompress=False,
-        shutdown_timeout=ANSWER_SECONDS,
+        shutdown_timeout=seconds,
     )
     await runner.setup()
     try:

@@ -1,5 +1,5 @@
-"""Keys and what they open. Each configured storefront is one appspace of the same name, so that events are told
-apart by storefront.
+"""Keys and what they open. Each configured storefront is one appspace of the same name, so that events are told apart
+by storefront.
 """
 
 from __future__ import annotations
@@ -25,9 +25,8 @@ class Key(NamedTuple):
 class Appspaces:
     """Every key that is taken: the storefronts' own keys and the keys that Sluice sends with.
 
-    An ingestion key is secret unless it has the prefix of a publishable one. A key that several storefronts send
-    with is one appspace at
-    the vendor, too: the first of them in the configuration.
+    An ingestion key is secret unless it has the prefix of a publishable one. A key that several storefronts send with
+    is one appspace at the vendor, too: the first of them in the configuration.
     """
 
     def __init__(self, keys: Mapping[str, Key]) -> None:
@@ -52,9 +51,8 @@ class Appspaces:
         return frozenset(key.appspace for key in self._keys.values())
 
     def find(self, headers: Mapping[str, str], body: object) -> Key | None:
-        """Return what the caller's key opens: `X-API-Key`, else `Authorization: Bearer`, else `apiKey` in the
-        decoded body (beacons
-        cannot set headers). None without a key, and for an unknown one.
+        """Return what the caller's key opens: `X-API-Key`, else `Authorization: Bearer`, else `apiKey` in the decoded
+        body (beacons cannot set headers). None without a key, and for an unknown one.
         """
         text = headers.get("X-API-Key")
         if text is None:

@@ -1,8 +1,8 @@
 """The table of everything that arrived, duplicates and blocked events too, and what is read from it.
 
-`arrival` numbers the events 1, 2, 3 … in the order in which they were taken: of requests in the order of their
-commits, in a request in its own
-order. `ignored` says why an event counts nowhere (`duplicate`, `impossible`), null for those that count.
+`arrival` numbers the events 1, 2, 3 … in the order in which they were taken: requests in the order of their commits,
+the events of a request in their own. `ignored` says why an event counts nowhere (`duplicate`, `impossible`), null for
+those that count.
 """
 
 from __future__ import annotations
@@ -65,8 +65,8 @@ def instant(at: float) -> datetime:
 
 
 class Arrivals:
-    """Reads the table, which it makes when it is missing. Every method waits for the disk; any thread may call any
-    of them.
+    """Reads the table, which it makes when it is missing. Every method waits for the disk; any thread may call any of
+    them.
     """
 
     def __init__(self, database: Database) -> None:
@@ -91,6 +91,10 @@ class Arrivals:
         """Return the orders of the 24 hours before `now` (seconds since the epoch)."""
         rows = self._all(RECENT_ORDERS, [instant(now - WINDOW_SECONDS), *DEDUPLICATED])
         return DeduplicationWindow((Order(appspace, kind, transaction), at) for appspace, kind, transaction, at in rows)
+
+    def texts(self, query: str, parameters: Sequence[object]) -> list[str]:
+        """Return the only column of a query."""
+        return [text for (text,) in self._all(query, parameters)]
 
     def _all(self, query: str, parameters: Sequence[object] = ()) -> list[Any]:
         with closing(self._database.connect()) as connection:

@@ -14,6 +14,7 @@ from sandbox.tolinku.export import Selection, pages
 from sandbox.tolinku.switches import Switches
 
 if TYPE_CHECKING:
+    from sandbox.tolinku.appspaces import Appspaces
     from sandbox.tolinku.arrivals import Arrivals
     from sandbox.tolinku.switches import Switchboard
 
@@ -21,7 +22,8 @@ if TYPE_CHECKING:
 class Control:
     """The routes `/switches` and `/store`."""
 
-    def __init__(self, arrivals: Arrivals, switchboard: Switchboard) -> None:
+    def __init__(self, arrivals: Arrivals, switchboard: Switchboard, appspaces: Appspaces) -> None:
+        self._appspaces = appspaces
         self._arrivals = arrivals
         self._switchboard = switchboard
 
@@ -47,7 +49,11 @@ class Control:
 
     async def set_own(self, request: web.Request) -> web.Response:
         """Set the switches of one appspace, in place of the general ones."""
-        self._switchboard.own[request.match_info["appspace"]] = msgspec.json.decode(await request.read(), type=Switches)
+        appspace = request.match_info["appspace"]
+        if appspace not in self._appspaces.names:
+            there_are = ", ".join(sorted(self._appspaces.names))
+            return answers.refusal(404, f"there is no appspace {appspace}; there are: {there_are}")
+        self._switchboard.own[appspace] = msgspec.json.decode(await request.read(), type=Switches)
         return await self.switches(request)
 
     async def reset(self, request: web.Request) -> web.Response:
@@ -77,12 +83,8 @@ class Control:
         selection = _selection(request)
         response = web.StreamResponse(headers={"Content-Type": "application/x-ndjson"})
         await response.prepare(request)
-        lines = pages(self._arrivals, selection)
-        try:
-            while (page := await asyncio.to_thread(next, lines, None)) is not None:
-                await response.write(page)
-        finally:
-            lines.close()
+        async for page in pages(self._arrivals, selection):
+            await response.write(page)
         return response
 
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
-from contextlib import closing
 from typing import TYPE_CHECKING, Annotated
 
 import msgspec
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
+    from collections.abc import AsyncGenerator
 
     from sandbox.tolinku.arrivals import Arrivals
 
@@ -79,19 +79,17 @@ class Selection(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
         return query, parameters
 
 
-def pages(arrivals: Arrivals, selection: Selection) -> Generator[bytes]:
-    """Yield what `selection` names of what has arrived by now, some 20,000 arrivals at a time, in their order, as
-    lines of JSON. Waits for the disk.
+async def pages(arrivals: Arrivals, selection: Selection) -> AsyncGenerator[bytes]:
+    """Yield what `selection` names of what has arrived by now, in its order, as lines of JSON: at most 20,000 at a
+    time.
     """
     query, parameters = selection.query()
-    last = arrivals.last()
+    last = await asyncio.to_thread(arrivals.last)
     left = last if selection.limit is None else selection.limit
-    with closing(arrivals.connect()) as connection:
-        for after in range(selection.after, last, PAGE_ARRIVALS):
-            bounds = [after, min(after + PAGE_ARRIVALS, last)]
-            rows = connection.execute(query, [*bounds, *parameters, left]).fetchall()
-            left -= len(rows)
-            if rows:
-                yield "".join([f"{line}\n" for (line,) in rows]).encode()
-            if left <= 0:
-                return
+    for after in range(selection.after, last, PAGE_ARRIVALS):
+        if left <= 0:
+            return
+        bounds = (after, min(after + PAGE_ARRIVALS, last))
+        lines = await asyncio.to_thread(arrivals.texts, query, [*bounds, *parameters, left])
+        left -= len(lines)
+        yield "".join([f"{line}\n" for line in lines]).encode()

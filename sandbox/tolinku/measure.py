@@ -16,8 +16,7 @@ QUANTITY_DIGITS = Decimal("1e-4")
 
 class Measured(NamedTuple):
     """One event as it will be stored. `revenue` in `currency`, rounded to its minor unit; `items_sold` only for
-    purchases.
-    `blocked` says why the event is silently ignored; None when it counts.
+    purchases. `blocked` says why the event is silently ignored; None when it counts.
     """
 
     event_type: str
@@ -32,8 +31,8 @@ class Measured(NamedTuple):
 
 
 def measure(event: dict[str, Any], raw: str, base_currency: str) -> Measured:
-    """Return what is kept of `event`, which the judge found good; `raw` is its text as it arrived. Without a
-    currency it is in the base currency.
+    """Return what is kept of `event`, which the judge found good; `raw` is its text as it arrived. Without a currency
+    it is in the base currency.
     """
     kind = event["event_type"]
     currency = (event.get("currency") or base_currency).upper()

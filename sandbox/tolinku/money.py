@@ -1,10 +1,8 @@
 """Currencies: their minor units, and fixed rates in place of the vendor's hourly ones.
 
 Seed 003: revenue is converted to the appspace's base currency, zero-decimal currencies are handled, amounts are kept
-in cents. Here an
-amount is rounded to its own currency's minor unit when it arrives, and converted (and rounded again) when it is
-asked for. Halves
-round away from zero.
+in cents. Here an amount is rounded to its own currency's minor unit when it arrives, and converted (and rounded
+again) when it is asked for. Halves round away from zero.
 """
 
 from __future__ import annotations
@@ -52,7 +50,5 @@ def to_minor_unit(amount: Decimal, currency: str) -> Decimal:
 
 
 def rates_to(base: str) -> dict[str, Decimal]:
-    """Return what one unit of each known currency is worth in `base`, to ten decimals. `base` must be one of
-    `EUROS`.
-    """
+    """Return what one unit of each known currency is worth in `base`, to ten decimals. `base` must be one of `EUROS`."""
     return {currency: (euros / EUROS[base]).quantize(RATE_DIGITS, ROUND_HALF_UP) for currency, euros in EUROS.items()}

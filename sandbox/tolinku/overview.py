@@ -2,10 +2,9 @@
 currency's minor unit.
 
 Seed 003 says what the fields are called; what it leaves open is decided here. A cart is a `cart_id`, else a
-`user_id`, that something was added to in the
-period; it is abandoned when the same cart shows no purchase in it. `add_to_cart_rate` is additions per product view.
-Rates are percentages
-with one decimal, 0 where there is nothing to divide by.
+`user_id`, that something was added to in the period; it is abandoned when the same cart shows no purchase in it.
+`add_to_cart_rate` is additions per product view. Rates are percentages with one decimal, 0 where there is nothing to
+divide by.
 """
 
 from __future__ import annotations
@@ -21,14 +20,16 @@ if TYPE_CHECKING:
     from sandbox.tolinku.period import Period
 
 QUERY = """
-with rates as (select unnest(?::varchar[]) as currency, unnest(?::decimal(18, 10)[]) as rate),
+with rates as (select unnest(?::varchar[]) as currency, unnest(?::decimal(38, 10)[]) as rate),
 chosen as (
-    select * from arrivals where appspace = ? and arrived_at >= ? and arrived_at < ? and ignored is null
+    -- as wide as decimals get: a product keeps the width of its factors, and narrow ones overflow
+    select *, revenue::decimal(38, 4) as amount
+    from arrivals where appspace = ? and arrived_at >= ? and arrived_at < ? and ignored is null
 ),
 sums as (
     select
-        sum(round(revenue * rate, ?)) filter (event_type = 'purchase') as revenue,
-        sum(round(revenue * rate, ?)) filter (event_type = 'refund') as refunded,
+        sum(round(amount * rate, ?)) filter (event_type = 'purchase') as revenue,
+        sum(round(amount * rate, ?)) filter (event_type = 'refund') as refunded,
         count(*) filter (event_type = 'purchase') as orders,
         count(*) filter (event_type = 'refund') as refunds,
         sum(items_sold) as items,

@@ -34,8 +34,7 @@ def period(query: Mapping[str, str], now: float, *, retention_days: int, end_inc
     """Return the span that `query` asks for at `now` (seconds since the epoch).
 
     With `start` and `end` (ISO dates): those days; `days` is ignored. Else the running day and the `days` before it,
-    30 when absent, silently clamped
-    to `retention_days`. Raises InvalidPeriod.
+    30 when absent, silently clamped to `retention_days`. Raises InvalidPeriod.
     """
     start, end = query.get("start"), query.get("end")
     if start is not None or end is not None:

@@ -55,6 +55,6 @@ async def tolinku(
             web.post(f"{ROOT}/batch", door.sending(ingestion.batch)),
             web.get(f"{ROOT}/overview", door.reading(reports.overview), allow_head=False),
         ]
-        yield Tolinku(routes, Control(arrivals, switchboard).routes(), writer)
+        yield Tolinku(routes, Control(arrivals, switchboard, appspaces).routes(), writer)
     finally:
         await writer.close()

@@ -145,8 +145,8 @@ class Writer:
 
 
 class _Table:
-    """The writing end of the table: its connection, the next arrival number, the orders of the last 24 hours. Used
-    by the writer's thread.
+    """The writing end of the table: its connection, the next arrival number, the orders of the last 24 hours. Used by
+    the writer's thread.
     """
 
     def __init__(self, arrivals: Arrivals, now: float) -> None:
