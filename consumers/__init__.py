@@ -1,0 +1,1 @@
+"""The far side of the topics: the forwarder, dead letters, the balance."""

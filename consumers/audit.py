@@ -1,0 +1,93 @@
+"""The balance of G7: what was accepted is delivered, dead-lettered or waiting, and what is not is unaccounted for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from consumers.tally import Tally
+from schemas.topics import FORWARDER_GROUP, events_topic
+
+if TYPE_CHECKING:
+    from broker.interface import Broker, Commit, LogRange
+    from runtime.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Balance:
+    """What became of the events that one storefront's gateways accepted, in records; all of it from durable state.
+
+    accepted = delivered + dead_lettered + waiting, unless something is unaccounted for.
+    """
+
+    storefront: str
+    accepted: int
+    delivered: int
+    dead_lettered: int
+    waiting: int
+    unaccounted: int
+
+    @property
+    def balanced(self) -> bool:
+        """Whether nothing is unaccounted for."""
+        return self.unaccounted == 0
+
+
+async def balance(broker: Broker, settings: Settings) -> list[Balance]:
+    """Return the balance of every configured storefront, in the order of the configuration. Waits for the broker.
+
+    Raises UnknownTopic when a storefront's topic does not exist, Unavailable.
+    """
+    topics = [events_topic(each.name) for each in settings.storefronts]
+    # The commits first: whatever is appended in between is then waiting, and no end lies before its commit.
+    commits = await broker.committed(FORWARDER_GROUP, topics)
+    ranges = await broker.log_ranges(topics)
+    balances = []
+    for each in settings.storefronts:
+        topic = events_topic(each.name)
+        parts = [
+            of_partition(each.name, ranges[partition], commits.get(partition))
+            for partition in ranges
+            if partition.topic == topic
+        ]
+        balances.append(_sum(each.name, parts))
+    return balances
+
+
+def of_partition(storefront: str, log: LogRange, commit: Commit | None) -> Balance:
+    """Return the balance of one partition.
+
+    Without a commit everything waits that the log holds. A commit whose metadata is no tally counts from itself
+    on, as the forwarder will.
+    """
+    offset = log.start if commit is None else commit.offset
+    tally = Tally(offset) if commit is None else _tally(commit)
+    uncounted = abs(tally.delivered + tally.dead_lettered - (offset - tally.base))
+    # Expired before they were forwarded; or gone from the end, together with the log that was committed to.
+    lost = max(0, log.start - offset) + max(0, offset - log.end)
+    return Balance(
+        storefront,
+        accepted=log.end - tally.base,
+        delivered=tally.delivered,
+        dead_lettered=tally.dead_lettered,
+        waiting=max(0, log.end - offset),
+        unaccounted=uncounted + lost,
+    )
+
+
+def _tally(commit: Commit) -> Tally:
+    try:
+        return Tally.decode(commit.metadata)
+    except ValueError:
+        return Tally(commit.offset)
+
+
+def _sum(storefront: str, parts: list[Balance]) -> Balance:
+    return Balance(
+        storefront,
+        accepted=sum(part.accepted for part in parts),
+        delivered=sum(part.delivered for part in parts),
+        dead_lettered=sum(part.dead_lettered for part in parts),
+        waiting=sum(part.waiting for part in parts),
+        unaccounted=sum(part.unaccounted for part in parts),
+    )

@@ -1,0 +1,58 @@
+"""A batch: records of one storefront that travel to the ingestion API in one request."""
+
+from __future__ import annotations
+
+from itertools import groupby
+from operator import attrgetter
+from typing import TYPE_CHECKING, Final
+
+import orjson
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from broker.interface import Record
+    from consumers.tracker import Tracker
+
+_ENVELOPE: Final = len(b'{"events":[]}')
+_COMMA: Final = len(b",")
+
+BODY_OVERHEAD: Final = _ENVELOPE - _COMMA
+"""A body has this many bytes more than its values and one comma for each; n values need n - 1 commas."""
+
+
+def body_size(value: bytes | None) -> int:
+    """Return what one event adds to a body, in bytes."""
+    return len(value or b"") + _COMMA
+
+
+def body_of(records: Sequence[Record]) -> bytes:
+    """Return the request body for `records`: their values byte for byte as they were sent to the gateway, in order."""
+    return orjson.dumps({"events": [orjson.Fragment(record.value or b"") for record in records]})
+
+
+class Batch:
+    """Records in the order in which they are to arrive; of one key possibly several.
+
+    `keys` are those that no other batch in flight holds while this one lives. `trackers` are the partitions' as
+    they were when the batch was made: after a revocation they are still these, and nobody commits them any more.
+    """
+
+    __slots__ = ("keys", "records", "trackers")
+
+    def __init__(self, trackers: Mapping[int, Tracker]) -> None:
+        self.records: list[Record] = []
+        self.keys: list[bytes] = []
+        self.trackers = trackers
+
+    def settle(self, records: Sequence[Record], mark: int) -> None:
+        """Mark some of this batch's records as finished in the trackers of their partitions; each record once."""
+        for partition, run in groupby(records, _PARTITION):
+            self.trackers[partition].settle(list(run), mark)
+
+    def partitions(self) -> set[int]:
+        """Return which partitions the records came from."""
+        return set(map(_PARTITION, self.records))
+
+
+_PARTITION = attrgetter("partition")

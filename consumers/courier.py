@@ -1,0 +1,161 @@
+"""The delivery of one batch: sent, judged, and sent again until every record in it is finished."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from consumers.batch import body_of
+from consumers.dead_letters import DeadLetter, Reason
+from consumers.outcomes import Action, Kind, classify
+from consumers.tracker import DEAD_LETTERED, DELIVERED
+
+if TYPE_CHECKING:
+    import asyncio
+    from collections.abc import Sequence
+
+    from broker.interface import Record
+    from consumers.backoff import Backoff
+    from consumers.batch import Batch
+    from consumers.dead_letters import DeadLetters
+    from consumers.gate import Gate
+    from consumers.ingestion import Ingestion
+    from consumers.outcomes import Outcome
+    from consumers.report import Report
+    from runtime.clock import Clock
+
+_ALONE: Final = {Kind.REFUSED: Reason.REFUSED_ALONE, Kind.TOO_LARGE: Reason.TOO_LARGE}
+
+
+class Flight:
+    """A batch on its way.
+
+    `busy`: a request or a publication is under way, whose result should be waited for. `withdrawn`: nothing more
+    is to be sent. `probe`: None while no request is out, else whether that one is the gate's probe; whoever ends
+    the flight gives an unused turn back.
+    """
+
+    __slots__ = ("batch", "busy", "probe", "task", "withdrawn")
+
+    def __init__(self, batch: Batch, *, probe: bool) -> None:
+        self.batch = batch
+        self.probe: bool | None = probe
+        self.busy = False
+        self.withdrawn = False
+        self.task: asyncio.Task[None] | None = None
+
+
+class _Part(NamedTuple):
+    """Records of a batch that are sent in one request, and how often they were sent before."""
+
+    records: Sequence[Record]
+    attempts: int
+
+
+class Courier:
+    """Delivers the batches of one storefront. No limit to the tries: what cannot be delivered now is held, and its keys with it."""
+
+    def __init__(
+        self,
+        storefront: str,
+        ingestion: Ingestion,
+        gate: Gate,
+        dead_letters: DeadLetters,
+        backoff: Backoff,
+        clock: Clock,
+        report: Report,
+    ) -> None:
+        self._storefront = storefront
+        self._ingestion = ingestion
+        self._gate = gate
+        self._dead_letters = dead_letters
+        self._backoff = backoff
+        self._clock = clock
+        self._report = report
+
+    async def deliver(self, flight: Flight) -> None:
+        """Return when every record of the batch is delivered or dead-lettered, or when the flight was withdrawn.
+
+        Halves of a batch go one after the other, so the order of its keys holds. May be cancelled: what is
+        marked by then stays marked.
+        """
+        parts = [_Part(await self._without_void(flight), 0)]
+        while parts and not flight.withdrawn:
+            part = parts.pop()
+            if part.records:
+                parts.extend(reversed(await self._settle(flight, part)))
+
+    async def _without_void(self, flight: Flight) -> Sequence[Record]:
+        """Dead-letter what holds no event, and return the rest."""
+        records = flight.batch.records
+        void = [record for record in records if not record.value]
+        if not void:
+            return records
+        letters = [DeadLetter(record, Reason.NO_VALUE, "the record holds no event", 0) for record in void]
+        await self._bury(flight, letters)
+        return [record for record in records if record.value]
+
+    async def _settle(self, flight: Flight, part: _Part) -> Sequence[_Part]:
+        """Send `part` until its outcome is final; return what is to be sent of it in smaller parts."""
+        body = body_of(part.records)
+        attempts = part.attempts
+        failures = 0
+        while True:
+            outcome = await self._send(flight, part.records, body, attempts + 1)
+            attempts += 1
+            match outcome.action:
+                case Action.SETTLE:
+                    await self._finish(flight, part.records, outcome, attempts)
+                    return ()
+                case Action.HALVE if len(part.records) == 1:
+                    letter = DeadLetter(part.records[0], _ALONE[outcome.kind], outcome.words, attempts)
+                    await self._bury(flight, [letter])
+                    return ()
+                case Action.HALVE:
+                    middle = len(part.records) // 2
+                    return _Part(part.records[:middle], attempts), _Part(part.records[middle:], attempts)
+                case Action.RETRY if not flight.withdrawn and self._gate.reason is None:
+                    failures += 1
+                    await self._clock.sleep(max(outcome.retry_after, self._backoff.delay(failures)))
+                case _:
+                    # While the storefront rests, the gate alone decides when the next request goes out.
+                    failures += 1
+            if flight.withdrawn:
+                return ()
+
+    async def _send(self, flight: Flight, records: Sequence[Record], body: bytes, attempt: int) -> Outcome:
+        if flight.probe is None:
+            flight.probe = await self._gate.turn()
+        flight.busy = True
+        started = self._clock.monotonic()
+        try:
+            answer = await self._ingestion.post(body)
+        finally:
+            flight.busy = False
+        outcome = self._ingestion.redacted(classify(answer, len(records), self._clock.now()))
+        probe, flight.probe = flight.probe, None
+        seconds = self._clock.monotonic() - started
+        self._report.request(len(records), len(body), answer, outcome, attempt, seconds)
+        self._gate.leave(flight, outcome, probe=probe)
+        return outcome
+
+    async def _finish(self, flight: Flight, records: Sequence[Record], outcome: Outcome, attempts: int) -> None:
+        refused = outcome.refused
+        delivered = records if not refused else [each for index, each in enumerate(records) if index not in refused]
+        if delivered:
+            flight.batch.settle(delivered, DELIVERED)
+            self._report.delivered(delivered)
+        await self._bury(
+            flight,
+            [DeadLetter(records[index], Reason.REFUSED_BY_NAME, refused[index], attempts) for index in sorted(refused)],
+        )
+
+    async def _bury(self, flight: Flight, letters: Sequence[DeadLetter]) -> None:
+        if not letters:
+            return
+        flight.busy = True
+        try:
+            await self._dead_letters.publish(self._storefront, letters)
+        finally:
+            flight.busy = False
+        flight.batch.settle([letter.record for letter in letters], DEAD_LETTERED)
+        self._report.dead_lettered(letters)

@@ -1,0 +1,191 @@
+"""The records of one storefront between the log and the ingestion API: which of them may travel now, in which batch."""
+
+from __future__ import annotations
+
+from collections import deque
+from itertools import islice
+from typing import TYPE_CHECKING
+
+from consumers.batch import BODY_OVERHEAD, Batch, body_size
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator, Mapping, Sequence
+
+    from broker.interface import Record
+    from consumers.tracker import Tracker
+
+
+class Lane:
+    """Makes batches so that many may be in flight while the records of each key arrive in their order (G3).
+
+    A batch takes records in the order they were read. A record whose key is in another batch in flight is parked
+    behind that key; when the batch is released, what was parked for its keys travels before anything newer.
+    Records without a key are never parked. Every record is moved at most twice, so a hot key costs no more than
+    others. No I/O, no clock of its own; not thread-safe.
+
+    Life: `assign` partitions → `add` records → `take` a batch when `due` → `release` it when all of it is
+    finished, or given up.
+
+    `max_events` and `max_bytes` bound a batch (one event above `max_bytes` travels alone), `max_wait` is how many
+    seconds a record waits for others to share its batch.
+    """
+
+    def __init__(self, *, max_events: int, max_bytes: int, max_wait: float) -> None:
+        self._max_events = max_events
+        self._max_bytes = max_bytes
+        self._max_wait = max_wait
+        self._trackers: dict[int, Tracker] = {}
+        self._ready: deque[Record] = deque()
+        # When how much had been read: pairs of the count of all records ever added and the moment.
+        self._arrivals: deque[tuple[int, float]] = deque()
+        self._added = 0
+        self._ready_bytes = 0
+        # A key is here while a batch in flight holds it (that batch), or while what was parked for it awaits its turn (None).
+        self._holders: dict[bytes, Batch | None] = {}
+        self._parked: dict[bytes, list[Record]] = {}
+        self._returning: deque[bytes] = deque()
+
+    @property
+    def trackers(self) -> Mapping[int, Tracker]:
+        """The assigned partitions' trackers, by partition."""
+        return self._trackers
+
+    @property
+    def empty(self) -> bool:
+        """Whether no record waits to be taken into a batch; parked ones are waiting for a batch in flight."""
+        return not self._ready and not self._returning
+
+    def assign(self, trackers: Mapping[int, Tracker]) -> None:
+        """Take on partitions. What is in flight keeps the trackers it has."""
+        self._trackers = self._trackers | dict(trackers)
+
+    def add(self, partition: int, records: Sequence[Record], now: float) -> None:
+        """Take records that were read from an assigned partition, in their order. `now`: seconds on a monotonic clock."""
+        self._trackers[partition].add(records)
+        self._ready.extend(records)
+        self._added += len(records)
+        self._arrivals.append((self._added, now))
+        self._ready_bytes += sum([body_size(record.value) for record in records])
+
+    def due_at(self) -> float | None:
+        """Return when a batch should be taken, on the clock of `add`; None without records that may travel.
+
+        It is long past when there is enough for a full batch, or when parked records have come back: those
+        have waited already.
+        """
+        if self._returning or len(self._ready) >= self._max_events or self._ready_bytes >= self._max_bytes:
+            return float("-inf")
+        return self._arrivals[0][1] + self._max_wait if self._ready else None
+
+    def take(self) -> Batch | None:
+        """Return the next batch, its keys held from now on; None when nothing may travel at present."""
+        batch = Batch(self._trackers)
+        room, divided = self._take_returning(batch)
+        self._take_ready(batch, room)
+        for key in divided:
+            self._holders[key] = batch
+        return batch if batch.records else None
+
+    def release(self, batch: Batch) -> None:
+        """Let go of the batch's keys: whatever was parked for them may travel."""
+        for key in batch.keys:
+            parked = self._parked.get(key)
+            if parked is None:
+                del self._holders[key]
+            else:
+                self._holders[key] = None
+                self._returning.append(key)
+
+    def drop(self, partitions: Collection[int]) -> None:
+        """Forget what was read of these partitions and is in no batch, and their trackers. Batches in flight go on holding their keys."""
+        gone = frozenset(partitions)
+        self._trackers = {number: tracker for number, tracker in self._trackers.items() if number not in gone}
+        oldest = self._arrivals[0][1] if self._arrivals else 0.0
+        self._ready = deque(record for record in self._ready if record.partition not in gone)
+        self._ready_bytes = sum(body_size(record.value) for record in self._ready)
+        self._arrivals = deque([(self._added, oldest)] if self._ready else [])
+        for key, parked in list(self._parked.items()):
+            parked[:] = [record for record in parked if record.partition not in gone]
+            if not parked:
+                del self._parked[key]
+                if self._holders[key] is None:
+                    del self._holders[key]
+        self._returning = deque(key for key in self._returning if key in self._parked)
+
+    def waiting(self) -> Iterator[Record]:
+        """Yield every record that is in no batch, in no particular order."""
+        yield from self._ready
+        for parked in self._parked.values():
+            yield from parked
+
+    def _take_returning(self, batch: Batch) -> tuple[int, list[bytes]]:
+        """Take what was parked for released keys.
+
+        Returns how many bytes the batch has left, and the keys of which it had no place for everything: until the
+        batch is complete they count as awaiting their turn, so that nothing newer of theirs slips in behind a gap.
+        """
+        room = self._max_bytes - BODY_OVERHEAD
+        divided: list[bytes] = []
+        taken = batch.records
+        while self._returning and len(taken) < self._max_events:
+            key = self._returning[0]
+            parked = self._parked[key]
+            count = 0
+            for record in islice(parked, self._max_events - len(taken)):
+                size = body_size(record.value)
+                if size > room and (taken or count):
+                    break
+                room -= size
+                count += 1
+            if count == 0:
+                break
+            taken += parked[:count]
+            del parked[:count]
+            if parked:
+                divided.append(key)
+            else:
+                del self._parked[key]
+                self._holders[key] = batch
+            self._returning.popleft()
+            batch.keys.append(key)
+        return room, divided
+
+    def _take_ready(self, batch: Batch, room: int) -> None:
+        """Take records as they were read, parking those whose key is held, until the batch is full."""
+        ready, holders, taken = self._ready, self._holders, batch.records
+        free = self._max_events - len(taken)
+        gone = 0
+        while free and ready:
+            record = ready.popleft()
+            key = record.key
+            size = body_size(record.value)
+            holder = batch if key is None else holders.get(key, _NOBODY)
+            if key is not None and holder is not batch and holder is not _NOBODY:
+                self._park(key, record)
+                gone += size
+                continue
+            if size > room and taken:
+                ready.appendleft(record)
+                break
+            if key is not None and holder is _NOBODY:
+                holders[key] = batch
+                batch.keys.append(key)
+            taken.append(record)
+            room -= size
+            gone += size
+            free -= 1
+        self._ready_bytes -= gone
+        passed = self._added - len(ready)
+        while self._arrivals and self._arrivals[0][0] <= passed:
+            self._arrivals.popleft()
+
+    def _park(self, key: bytes, record: Record) -> None:
+        parked = self._parked.get(key)
+        if parked is None:
+            self._parked[key] = [record]
+        else:
+            parked.append(record)
+
+
+_NOBODY = Batch({})
+"""Who holds a free key."""

@@ -1,0 +1,102 @@
+"""What the forwarder tells about one storefront: its metrics and its lines of the log. Nothing of an event, no key, stands in either."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING
+
+from consumers.outcomes import Action, Answer, Kind
+from runtime.metrics import QUOTA_KINDS
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from structlog.typing import FilteringBoundLogger
+
+    from broker.interface import Record
+    from consumers.dead_letters import DeadLetter
+    from consumers.outcomes import NoAnswer, Outcome
+    from runtime.clock import Clock
+    from runtime.metrics import Metrics
+
+
+class Report:
+    """Counts and logs for one storefront: once per request, never per event. Nothing here waits."""
+
+    def __init__(self, storefront: str, metrics: Metrics, clock: Clock, log: FilteringBoundLogger) -> None:
+        metrics.initialise_forwarder([storefront], Kind)
+        self._storefront = storefront
+        self._clock = clock
+        self._log = log
+        self._metrics = metrics
+        self._outcomes = {kind: metrics.forwarder_requests_total.labels(storefront, kind) for kind in Kind}
+        self._delivered = metrics.forwarder_events_total.labels(storefront, "delivered")
+        self._dead_lettered = metrics.forwarder_events_total.labels(storefront, "dead_lettered")
+        self._in_flight = metrics.forwarder_in_flight.labels(storefront)
+        self._possible_duplicates = metrics.forwarder_possible_duplicates_total.labels(storefront)
+        self._mismatches = metrics.forwarder_accepted_mismatch_total.labels(storefront)
+        self._reason: str | None = None
+
+    def request(
+        self, events: int, size: int, answer: Answer | NoAnswer, outcome: Outcome, attempt: int, seconds: float
+    ) -> None:
+        """Tell of one request: `events` in a body of `size` bytes, what came of it, which try it was, how long it took."""
+        self._outcomes[outcome.kind].inc()
+        self._metrics.forwarder_batch_events.observe(events)
+        if outcome.in_doubt:
+            self._possible_duplicates.inc(events)
+        if outcome.mismatch:
+            self._mismatches.inc()
+        if outcome.kind in QUOTA_KINDS:
+            self._metrics.forwarder_quota_errors_total.labels(self._storefront, outcome.kind).inc()
+        facts = {
+            "storefront": self._storefront,
+            "events": events,
+            "bytes": size,
+            "status": answer.status if isinstance(answer, Answer) else None,
+            "outcome": outcome.kind,
+            "attempt": attempt,
+            "ms": round(seconds * 1000, 1),
+        }
+        if outcome.action is Action.SETTLE:
+            self._log.info("batch", refused=len(outcome.refused), **facts)
+        elif outcome.action is Action.HALVE:
+            # Words about events may quote them.
+            self._log.warning("batch", **facts)
+        else:
+            self._log.warning("batch", error=outcome.words, **facts)
+
+    def delivered(self, records: Sequence[Record]) -> None:
+        """Tell that records were delivered. The first and the last of them stand for all in the time it took."""
+        self._delivered.inc(len(records))
+        now = self._clock.now()
+        for record in (records[0], records[-1]):
+            self._metrics.forwarder_delivery_seconds.observe(max(0.0, now - record.timestamp / 1000))
+
+    def dead_lettered(self, letters: Sequence[DeadLetter]) -> None:
+        """Tell that records were dead-lettered: how many for which reason, and where the first of them stands."""
+        self._dead_lettered.inc(len(letters))
+        first = letters[0].record
+        self._log.warning(
+            "dead-lettered",
+            storefront=self._storefront,
+            events=len(letters),
+            reasons=dict(Counter(letter.reason for letter in letters)),
+            first=f"{first.topic}/{first.partition}/{first.offset}",
+        )
+
+    def gate(self, in_flight: int, reason: str | None, rest_seconds: float) -> None:
+        """Tell how many requests are out and, when that has changed, why the storefront rests, or that it no longer does."""
+        self._in_flight.set(in_flight)
+        if reason == self._reason:
+            return
+        if self._reason is not None:
+            self._metrics.forwarder_paused.labels(self._storefront, self._reason).set(0)
+        if reason is None:
+            self._log.info("storefront resumed", storefront=self._storefront, after=self._reason)
+        else:
+            self._metrics.forwarder_paused.labels(self._storefront, reason).set(1)
+            self._log.warning(
+                "storefront rests", storefront=self._storefront, reason=reason, probe_in_seconds=round(rest_seconds, 1)
+            )
+        self._reason = reason

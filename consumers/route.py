@@ -1,0 +1,135 @@
+"""The way of one storefront's events from its partitions to its ingestion API; no other storefront's passes through it (G4)."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Final
+
+from consumers.courier import Flight
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+
+    from broker.interface import Record
+    from consumers.courier import Courier
+    from consumers.gate import Gate
+    from consumers.lane import Lane
+    from consumers.report import Report
+    from consumers.tracker import Tracker
+    from runtime.clock import Clock
+
+_GIVE_UP_SECONDS: Final = 5.0
+
+
+class Route:
+    """One storefront's lane, gate and courier, and the batches in flight between them.
+
+    Life: `assign` → `add` … → `withdraw`. A batch goes out as soon as one is due and the gate lets it; `pump` is
+    called whenever that may have changed, and by the forwarder at `pump_at`. `failed` is told of a fault in our
+    own code, which ends the process.
+    """
+
+    def __init__(
+        self,
+        lane: Lane,
+        gate: Gate,
+        courier: Courier,
+        clock: Clock,
+        report: Report,
+        failed: Callable[[BaseException], None],
+    ) -> None:
+        self._lane = lane
+        self._gate = gate
+        self._courier = courier
+        self._clock = clock
+        self._report = report
+        self._failed = failed
+        self._flights: set[Flight] = set()
+        gate.on_change(self.pump)
+
+    @property
+    def flowing(self) -> bool:
+        """Whether the storefront takes events at present, or rests."""
+        return self._gate.reason is None
+
+    def assign(self, trackers: Mapping[int, Tracker]) -> None:
+        """Take on partitions, each with the tracker of this assignment."""
+        self._lane.assign(trackers)
+
+    def add(self, partition: int, records: Sequence[Record]) -> None:
+        """Take records that were read from an assigned partition, in their order."""
+        self._lane.add(partition, records, self._clock.monotonic())
+
+    def pump(self) -> None:
+        """Send out what may go now. Never waits."""
+        now = self._clock.monotonic()
+        while self._gate.admit(new=self._due(now)) and self._due(now):
+            batch = self._lane.take()
+            if batch is None:
+                break
+            self._launch(Flight(batch, probe=self._gate.enter()))
+        self._report.gate(self._gate.in_flight, self._gate.reason, self._gate.rests_until - now)
+
+    def pump_at(self) -> float | None:
+        """Return when `pump` should be called if nothing else happens, on the monotonic clock."""
+        opens_at = self._gate.opens_at()
+        if opens_at is None:
+            return None
+        if self._gate.awaited:
+            return opens_at
+        due_at = self._lane.due_at()
+        return None if due_at is None else max(opens_at, due_at)
+
+    async def withdraw(self, partitions: Collection[int], seconds: float) -> None:
+        """Give up what is not finished of these partitions: forget what is unsent, try nothing again.
+
+        Requests that are out have up to `seconds` to come back; then they are cancelled. A batch that shares
+        another partition goes on: whoever reads the partition next sends its records again in their order, so
+        a repeat is all that can come of it.
+        """
+        self._lane.drop(partitions)
+        gone = frozenset(partitions)
+        flights = [flight for flight in self._flights if flight.batch.partitions() <= gone]
+        tasks = {flight.task for flight in flights if flight.task is not None}
+        for flight in flights:
+            flight.withdrawn = True
+            if not flight.busy and flight.task is not None:
+                flight.task.cancel()
+        if not tasks:
+            return
+        _, late = await asyncio.wait(tasks, timeout=seconds)
+        for task in late:
+            task.cancel()
+        if late:
+            await asyncio.wait(late, timeout=_GIVE_UP_SECONDS)
+
+    def oldest(self) -> float | None:
+        """Return when the oldest record in memory was accepted, in seconds since the epoch; None without one.
+
+        Looks at every record in memory: for a gauge, not for each event. A batch counts whole until it is finished.
+        """
+        oldest = min((record.timestamp for record in self._unfinished()), default=None)
+        return None if oldest is None else oldest / 1000
+
+    def _unfinished(self) -> Iterator[Record]:
+        yield from self._lane.waiting()
+        for flight in self._flights:
+            yield from flight.batch.records
+
+    def _due(self, now: float) -> bool:
+        due_at = self._lane.due_at()
+        return due_at is not None and due_at <= now
+
+    def _launch(self, flight: Flight) -> None:
+        self._flights.add(flight)
+        flight.task = asyncio.create_task(self._courier.deliver(flight))
+        flight.task.add_done_callback(lambda task: self._landed(flight, task))
+
+    def _landed(self, flight: Flight, task: asyncio.Task[None]) -> None:
+        self._flights.discard(flight)
+        self._lane.release(flight.batch)
+        if flight.probe is not None:
+            self._gate.forgo(probe=flight.probe)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            self._failed(error)
+        self.pump()

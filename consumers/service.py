@@ -1,0 +1,118 @@
+"""The forwarder as a process: what it is built from, how it starts, how it ends."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import AsyncExitStack
+from random import Random
+from typing import TYPE_CHECKING, Final
+
+from broker.factory import open_broker
+from broker.startup import ready_broker
+from consumers.assignments import Assignments
+from consumers.backoff import Backoff
+from consumers.courier import Courier
+from consumers.dead_letters import DeadLetters
+from consumers.forwarder import Forwarder
+from consumers.gate import Gate
+from consumers.gauges import Gauges
+from consumers.ingestion import Ingestion
+from consumers.lane import Lane
+from consumers.report import Report
+from consumers.room import Room
+from consumers.route import Route
+from schemas.topics import DEAD_LETTERS, FORWARDER_GROUP, dead_letters_spec, events_spec, events_topic
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from broker.interface import Broker
+    from runtime.process import Process
+    from runtime.settings import ForwarderSettings, Settings, StorefrontSettings
+    from schemas.topics import TopicSpec
+
+MAX_BODY_BYTES: Final = 1024 * 1024
+FIRST_RETRY_SECONDS: Final = 0.1
+LONGEST_RETRY_SECONDS: Final = 30.0
+
+
+def topics(settings: Settings) -> list[TopicSpec]:
+    """Return the topics that a forwarder reads and writes."""
+    count = settings.broker.partitions
+    return [
+        *(events_spec(each.name, each.partitions or count) for each in settings.storefronts),
+        dead_letters_spec(count),
+    ]
+
+
+async def main(settings: Settings, process: Process) -> None:
+    """Forward until the process is asked to stop, then drain.
+
+    Readiness is about this process: a broker that does not answer, an offset that is not in its log. A storefront
+    that rests is no reason; that is what `sluice_forwarder_paused` tells. Raises OperatorError when a topic is
+    missing that must not be created.
+    """
+    broker = open_broker(settings.broker, process.metrics, process.log, process.clock)
+    async with AsyncExitStack() as stack:
+        stack.push_async_callback(broker.close)
+        if not await ready_broker(broker, topics(settings), process, create=settings.broker.create_topics):
+            return
+        forwarder = await build(broker, settings, process, stack)
+        process.started(storefronts=len(settings.storefronts))
+        await forwarder.run()
+
+
+async def build(
+    broker: Broker, settings: Settings, process: Process, stack: AsyncExitStack, random: Random | None = None
+) -> Forwarder:
+    """Return a forwarder that has joined its group; `stack` closes whatever it opened. `random` makes the jitter repeatable."""
+    random = random or Random()  # noqa: S311 - it spreads retries, and guards nothing
+    backoff = Backoff(random, base=FIRST_RETRY_SECONDS, cap=LONGEST_RETRY_SECONDS)
+    publisher = await broker.publisher()
+    stack.push_async_callback(publisher.close)
+    dead_letters = DeadLetters(publisher, await broker.partitions(DEAD_LETTERS), backoff, process.clock, process.log)
+    failures: list[BaseException] = []
+    routes: dict[str, Route] = {}
+    for each in settings.storefronts:
+        ingestion = await stack.enter_async_context(Ingestion(each.ingestion))
+        routes[each.name] = route_of(
+            each, settings.forwarder, ingestion, dead_letters, backoff, random, process, failures.append
+        )
+    by_topic = {events_topic(name): route for name, route in routes.items()}
+    assignments = Assignments(by_topic, process.log)
+    subscription = await broker.subscribe(FORWARDER_GROUP, list(by_topic), assignments)
+    assignments.use(subscription)
+    gauges = asyncio.create_task(Gauges(broker, settings, routes, process).run())
+    stack.callback(gauges.cancel)
+    forwarder = Forwarder(subscription, assignments, by_topic, Room(), process, failures)
+    process.health.add("broker", forwarder.fault)
+    process.health.add("dead letters", publisher.fault)
+    process.health.add("offsets", assignments.fault)
+    return forwarder
+
+
+def route_of(
+    storefront: StorefrontSettings,
+    settings: ForwarderSettings,
+    ingestion: Ingestion,
+    dead_letters: DeadLetters,
+    backoff: Backoff,
+    random: Random,
+    process: Process,
+    failed: Callable[[BaseException], None],
+) -> Route:
+    """Return the way of one storefront's events. `failed` is told of faults in our own code."""
+    report = Report(storefront.name, process.metrics, process.clock, process.log)
+    gate = Gate(settings.max_in_flight, process.clock, random)
+    return Route(
+        Lane(
+            max_events=settings.max_batch_events,
+            max_bytes=MAX_BODY_BYTES,
+            max_wait=settings.max_batch_wait_ms / 1000,
+        ),
+        gate,
+        Courier(storefront.name, ingestion, gate, dead_letters, backoff, process.clock, report),
+        process.clock,
+        report,
+        failed,
+    )
