@@ -93,6 +93,8 @@ class Client:
                 self._url, data=body, headers=headers, timeout=limit, allow_redirects=False
             ) as response:
                 answer = _decoded(await response.read())
+        except aiohttp.InvalidURL:
+            raise TurnedAwayError(f"{self._url} is no http URL") from None
         except TimeoutError:
             raise _NotYetError(f"it took longer than {seconds:g} s") from None
         except aiohttp.ClientConnectorError as error:

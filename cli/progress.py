@@ -2,27 +2,26 @@
 
 from __future__ import annotations
 
-import sys
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from rich.console import Console
+
 
 @contextmanager
-def bar(title: str, total: int | None) -> Iterator[Callable[[int, int], None]]:
-    """Show a bar on stderr while the block runs, if that is a terminal.
+def bar(console: Console, title: str, total: int | None) -> Iterator[Callable[[int, int], None]]:
+    """Show a bar on `console` while the block runs, if that is a terminal.
 
     Gives `shown(done, events)`: how much of `total` is done (in any unit; None: nobody knows how much there is), and the
     number of events to show beside the bar.
     """
-    console = Console(file=sys.stderr)
     progress = Progress(
-        TextColumn(title),
+        TextColumn(f"{title:10}"),
         BarColumn(),
         TextColumn("{task.fields[events]:>11,} events"),
         TimeElapsedColumn(),

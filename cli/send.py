@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import aiohttp
 import click
 import orjson
+from rich.console import Console
 
 from cli import ndjson, summary
 from cli.client import Client
@@ -43,15 +44,15 @@ class Destination:
     patience: float = 60
 
 
-async def send_file(descriptor: int, destination: Destination, outcome: Outcome, title: str) -> None:
-    """Send the NDJSON of an open file, with a progress bar; `outcome` is true at any moment, however this ends.
+async def send_file(descriptor: int, destination: Destination, outcome: Outcome, console: Console) -> None:
+    """Send the NDJSON of an open file, with a progress bar on `console`; `outcome` is true at any moment, however this ends.
 
     Raises OperatorError when events stay without an answer.
     """
     clock = SystemClock()
     async with aiohttp.ClientSession() as session:
         client = Client(session, destination.url, destination.key, clock, destination.patience)
-        with bar(title, _size(descriptor)) as shown:
+        with bar(console, "sending", _size(descriptor)) as shown:
             sender = Sender(
                 client,
                 outcome,
@@ -148,7 +149,7 @@ async def _run(file: str, destination: Destination, *, strict: bool, as_json: bo
     interrupted = False
     try:
         with _opened(file) as descriptor:
-            await send_file(descriptor, destination, outcome, "sending")
+            await send_file(descriptor, destination, outcome, Console(file=sys.stderr))
     except asyncio.CancelledError:
         interrupted = True
         click.echo("sluice: interrupted", err=True)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Self
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +68,13 @@ class Figures:
             "refund_cents": self.refund_cents,
             "repeated": self.repeated,
         }
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Self:
+        """Return what `as_json` gave. Raises KeyError, TypeError or ValueError for anything else."""
+        names = ("sent", "orders", "revenue_cents", "refunds", "refund_cents", "repeated")
+        refused = Counter({str(reason): int(count) for reason, count in data["refused"].items()})
+        return cls(refused=refused, **{name: int(data[name]) for name in names})
 
 
 def tally(lines: Iterable[Line]) -> Figures:

@@ -214,3 +214,10 @@ async def test_an_unknown_storefront_is_named_with_those_there_are(sluice: Insta
 
     assert done.code == 1
     assert done.err == "sluice: no storefront is called acme; there are: shop\n"
+
+
+async def test_a_url_that_is_none_is_named_at_once(sluice: Installation) -> None:
+    done = await sluice.run("send", "-", "--url", "nonsense", stdin=ndjson(view("a", 1)))
+
+    assert done.code == 1
+    assert done.err.startswith("sluice: nonsense/v1/api/analytics/ecommerce/batch is no http URL")

@@ -107,6 +107,7 @@ def test_figures_of_days_add_up(day: list[Line]) -> None:
     both.add(tally(other))
 
     assert both == tally([*day, *other])
+    assert Figures.from_json(orjson.loads(orjson.dumps(both.as_json()))) == both
 
 
 def test_the_committed_sample_is_what_the_generator_gives() -> None:

@@ -1,0 +1,26 @@
+"""Every topic that the configured roles use."""
+
+from __future__ import annotations
+
+import difflib
+from typing import TYPE_CHECKING
+
+import consumers.service
+import gateway.service
+
+if TYPE_CHECKING:
+    from runtime.settings import Settings
+    from schemas.topics import TopicSpec
+
+
+def topics(settings: Settings) -> list[TopicSpec]:
+    """Return how each topic should be, once."""
+    wanted = [*gateway.service.topics(settings), *consumers.service.topics(settings)]
+    return list({spec.name: spec for spec in wanted}.values())
+
+
+def near(settings: Settings, topic: str) -> list[str]:
+    """Return up to three topics that `topic` may have been meant for, likeliest first; a storefront's name counts too."""
+    names = [spec.name for spec in topics(settings)]
+    by_end = [name for name in names if name.endswith(f".{topic}")]
+    return [*by_end, *(name for name in difflib.get_close_matches(topic, names) if name not in by_end)][:3]

@@ -1,0 +1,136 @@
+"""`sluice up --demo`: a day of shop traffic through the gateway, followed to the ingestion API."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+import aiohttp
+
+from cli import send, sums
+from cli.days import Days
+from cli.outcome import Outcome
+from cli.progress import bar
+from cli.verdict import Verdict
+from consumers.audit import balance
+from runtime.addresses import overlap, url_of
+from runtime.errors import OperatorError
+from schemas.topics import DEAD_LETTERS, events_topic
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+    from pathlib import Path
+
+    from rich.console import Console
+
+    from broker.interface import Broker, Record
+    from consumers.audit import Balance
+    from runtime.clock import Clock
+    from runtime.settings import Settings, StorefrontSettings
+
+LOOK_SECONDS = 0.2
+QUIET_SECONDS = 60.0
+"""When so long nothing is delivered that waits, the demo says so and waits no more."""
+SETTLE_SECONDS = 5.0
+"""How long the ingestion API may take to compute what it has already taken."""
+API_SECONDS = 30.0
+
+
+def storefront_of(settings: Settings) -> StorefrontSettings:
+    """Return the storefront that the demo sends to: the first that delivers to the sandbox.
+
+    Raises OperatorError when there is none: made-up orders must not reach a real ingestion API.
+    """
+    for storefront in settings.storefronts:
+        target = urlsplit(storefront.ingestion.url)
+        if target.port == settings.sandbox.port and overlap(target.hostname or "", settings.sandbox.host):
+            return storefront
+    raise OperatorError("--demo: no storefront delivers to the sandbox, and made-up orders go nowhere else")
+
+
+class Demo:
+    """One run of it. `folder` keeps its days; `broker` is only read."""
+
+    def __init__(self, settings: Settings, broker: Broker, folder: Path, console: Console, clock: Clock) -> None:
+        self._settings = settings
+        self._storefront = storefront_of(settings)
+        self._broker = broker
+        self._folder = folder
+        self._console = console
+        self._clock = clock
+
+    async def run(self) -> bool:
+        """Send a day, wait until it is delivered, show what came out, and return whether everything agrees.
+
+        What fails is shown, not raised.
+        """
+        days = Days.open(self._folder)
+        day = await asyncio.to_thread(days.begin)
+        outcome = Outcome()
+        try:
+            with day.file.open("rb", buffering=0) as file:
+                await send.send_file(file.fileno(), self._gateway(), outcome, self._console)
+            days.complete(day)
+        except OperatorError as error:
+            self._console.print(f"sending stopped: {error}", style="bold red")
+        delivered = await self._delivered()
+        verdict = Verdict(day.figures, outcome, delivered, sums.of_figures(days.sent()))
+        await self._compare(verdict, days)
+        verdict.print(self._console, f"day {day.number}")
+        return verdict.balanced
+
+    def _gateway(self) -> send.Destination:
+        gateway = self._settings.gateway
+        return send.Destination(
+            url_of(gateway.host, gateway.port),
+            send.publishable_key(self._storefront),
+            batch_size=min(100, gateway.max_batch_events),
+            batch_bytes=gateway.max_body_bytes,
+        )
+
+    async def _delivered(self) -> Balance:
+        """Wait until nothing waits for delivery, or nothing moves any more, and return the balance then."""
+        found = await self._balance()
+        total, moved = found.waiting, self._clock.monotonic()
+        with bar(self._console, "delivering", total) as shown:
+            while found.waiting and self._clock.monotonic() - moved < QUIET_SECONDS:
+                await self._clock.sleep(LOOK_SECONDS)
+                before, found = found, await self._balance()
+                if found.waiting != before.waiting:
+                    moved = self._clock.monotonic()
+                shown(total - found.waiting, max(0, total - found.waiting))
+        return found
+
+    async def _balance(self) -> Balance:
+        balances = await balance(self._broker, self._settings)
+        return next(each for each in balances if each.storefront == self._storefront.name)
+
+    async def _compare(self, verdict: Verdict, days: Days) -> None:
+        """Fill in what the log and the ingestion API say, as soon as they agree or the time for that is over."""
+        deadline = self._clock.monotonic() + SETTLE_SECONDS
+        events = events_topic(self._storefront.name)
+        while True:
+            verdict.api = await self._overview()
+            verdict.other = await sums.of_records(self._broker.read(events), days.marks())
+            verdict.dead = await sums.of_records(self._dead_letters(), ())
+            verdict.balance = await self._balance()
+            if verdict.balanced or self._clock.monotonic() > deadline:
+                return
+            await self._clock.sleep(LOOK_SECONDS)
+
+    async def _dead_letters(self) -> AsyncIterator[Record]:
+        name = self._storefront.name.encode()
+        async for record in self._broker.read(DEAD_LETTERS):
+            if dict(record.headers).get("storefront") == name:
+                yield record
+
+    async def _overview(self) -> sums.Sums | None:
+        ingestion = self._storefront.ingestion
+        timeout = aiohttp.ClientTimeout(total=API_SECONDS)
+        try:
+            async with aiohttp.ClientSession(timeout=timeout) as session:
+                return await sums.of_overview(session, ingestion.url, ingestion.api_key.get_secret_value())
+        except (aiohttp.ClientError, TimeoutError) as error:
+            self._console.print(f"the ingestion API does not answer: {error}", style="bold red")
+            return None

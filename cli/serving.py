@@ -1,0 +1,104 @@
+"""`sluice up` from the first process to the last: wait until all are ready, say so, serve, drain."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from cli import greeting, log
+from cli.demo import Demo
+from cli.overview import RolesHealth, registry
+from runtime.admin import AdminServer
+from runtime.logs import Logs
+from runtime.signals import StopSignals
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from cli.directory import DataDirectory
+    from cli.supervisor import Supervisor
+    from runtime.clock import Clock
+    from runtime.settings import Settings
+
+PATIENCE_SECONDS = 10.0
+"""When so long not everything is ready, the reasons are shown; and again after as long."""
+_STDERR = 2
+
+
+class Serving:
+    """One run of `up` on `directory`; `supervisor` is entered and left by it."""
+
+    def __init__(
+        self, settings: Settings, directory: DataDirectory, supervisor: Supervisor, console: Console, clock: Clock
+    ) -> None:
+        self._settings = settings
+        self._directory = directory
+        self._supervisor = supervisor
+        self._console = console
+        self._clock = clock
+        self._health = RolesHealth(supervisor)
+        self._balanced = True
+
+    async def run(self, admin_port: int, *, demo: bool) -> int:
+        """Serve until SIGINT or SIGTERM, drain, and return the exit code: 1 when the demo did not balance.
+
+        Raises OperatorError when a role cannot start.
+        """
+        stopping = asyncio.Event()
+        logs = Logs("up", _STDERR, level="error", console=True)
+        admin = AdminServer(
+            self._settings.admin.host,
+            admin_port,
+            registry=registry(self._supervisor.children),
+            health=self._health,
+            log=logs.log,
+        )
+        with StopSignals(lambda _: stopping.set(), self._end_at_once):
+            async with admin, self._supervisor:
+                work = asyncio.create_task(self._work(admin.port, demo=demo))
+                await self._until(stopping, work)
+                self._health.draining()
+                self._console.print("draining: gateway, forwarder, sandbox …")
+        self._console.print("stopped; everything is kept in " + str(self._directory.path))
+        return 0 if self._balanced else 1
+
+    async def _until(self, stopping: asyncio.Event, work: asyncio.Task[None]) -> None:
+        """Wait until asked to stop. What fails before is raised."""
+        asked = asyncio.create_task(stopping.wait())
+        failed = asyncio.create_task(self._supervisor.failed())
+        tasks = (asked, failed, work)
+        try:
+            await asyncio.wait((asked, failed, work), return_when=asyncio.FIRST_COMPLETED)
+            if work.done() and not work.cancelled():
+                work.result()
+                await asyncio.wait((asked, failed), return_when=asyncio.FIRST_COMPLETED)
+            if failed.done():
+                failed.result()
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _work(self, admin_port: int, *, demo: bool) -> None:
+        await self._ready()
+        self._health.started()
+        greeting.print_addresses(self._console, self._settings, self._directory, admin_port)
+        if demo:
+            async with log.opened(self._settings) as broker:
+                run = Demo(self._settings, broker, self._directory.demo, self._console, self._clock)
+                self._balanced = await run.run()
+        greeting.print_invitation(self._console, self._settings)
+
+    async def _ready(self) -> None:
+        while True:
+            try:
+                await asyncio.wait_for(self._supervisor.ready(), PATIENCE_SECONDS)
+            except TimeoutError:
+                for name, reason in self._supervisor.not_ready().items():
+                    self._console.print(f"still waiting for {name}: {reason}")
+            else:
+                return
+
+    def _end_at_once(self) -> None:
+        self._supervisor.kill()
+        self._console.show_cursor()
