@@ -69,9 +69,10 @@ def _error_of(exc_info: object) -> BaseException | None:
 def _tolerant(line: dict[str, Any]) -> bytes:
     """Render what orjson refuses (lone surrogates, integers over 64 bits): a line must not fail what it tells of."""
     try:
-        return json.dumps(line, default=plain, skipkeys=True).encode() + b"\n"
+        text = json.dumps(line, default=plain, skipkeys=True, ensure_ascii=False)
     except (ValueError, RecursionError):  # it holds itself, or is too deep
-        return json.dumps({name: str(type(value)) for name, value in line.items()}).encode() + b"\n"
+        text = json.dumps({name: str(type(value)) for name, value in line.items()})
+    return text.encode("utf-8", "replace") + b"\n"
 
 
 class JsonLine:

@@ -5,6 +5,10 @@ from __future__ import annotations
 import os
 import select
 import threading
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 _LINGER_SECONDS = 0.1
 _MAX_BACKLOG_BYTES = 16 * 1024 * 1024
@@ -14,12 +18,13 @@ class LogWriter:
     """The logger that structlog wraps: takes whole lines as bytes, never waits for the reader of the logs.
 
     A thread writes them to `descriptor`: within 0.1 s, at once for warnings and above. When the reader is so slow that
-    16 MiB wait, lines are dropped, and a line says how many (G6: memory has a limit). The thread starts with the first
-    line.
+    16 MiB wait, lines are dropped (G6: memory has a limit), and one made by `dropped_line` says how many. The thread
+    starts with the first line.
     """
 
-    def __init__(self, descriptor: int) -> None:
+    def __init__(self, descriptor: int, dropped_line: Callable[[int], bytes]) -> None:
         self._descriptor = descriptor
+        self._dropped_line = dropped_line
         self._lock = threading.RLock()  # a finaliser or a signal may log in the middle of `write`
         self._buffer = bytearray()
         self._dropped = 0
@@ -43,8 +48,8 @@ class LogWriter:
 
     def write_urgent(self, line: bytes) -> None:
         """Take a line that goes out now, and with it what waited."""
-        self._urgent.set()
         self.write(line)
+        self._urgent.set()
 
     debug = info = msg = log = write
     warning = warn = error = critical = fatal = exception = write_urgent
@@ -59,6 +64,7 @@ class LogWriter:
         """Flush, then stop the thread; later lines are written by whoever brings them. Idempotent."""
         self.flush(timeout)
         self._closed = True
+        self._urgent.set()
         self._something.set()
         if self._thread is not None:
             self._thread.join(timeout)
@@ -86,7 +92,7 @@ class LogWriter:
             dropped, self._dropped = self._dropped, 0
             self._writing = True
         if dropped:
-            chunk += b'{"level":"warning","event":"log lines dropped","count":%d}\n' % dropped
+            chunk += self._dropped_line(dropped)
         try:
             self._write_all(memoryview(chunk))
         finally:

@@ -26,7 +26,7 @@ from runtime.log_writer import LogWriter
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from structlog.typing import FilteringBoundLogger, Processor
+    from structlog.typing import FilteringBoundLogger
 
 VARIABLES = ("SLUICE_LOG_LEVEL", "SLUICE_LOG_FORMAT", "SLUICE_DEBUG")
 LEVELS = ("debug", "info", "warning", "error")
@@ -45,8 +45,12 @@ class Logs:
     def __init__(
         self, role: str, descriptor: int, *, level: str = "info", console: bool = False, debug: bool = False
     ) -> None:
-        self._writer = LogWriter(descriptor)
-        render: Processor = ConsoleLine(colors=os.isatty(descriptor), tracebacks=debug) if console else JsonLine()
+        render = ConsoleLine(colors=os.isatty(descriptor), tracebacks=debug) if console else JsonLine()
+
+        def dropped(count: int) -> bytes:
+            return render(None, "warning", {"event": "log lines dropped", "role": role, "count": count})
+
+        self._writer = LogWriter(descriptor, dropped)
         logger = structlog.wrap_logger(
             self._writer,
             processors=[render],
