@@ -1,0 +1,72 @@
+"""Kafka itself is killed under load: the gateway says 503 and claims nothing, recovers by itself, and no promise is broken."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.chaos.configuration import Log
+from tests.chaos.length import EVENTS, TIMEOUT, rate, shop_names
+from tests.chaos.traffic import Traffic
+from tests.chaos.upstream import Upstream
+from tests.chaos.verdict import require_promises_kept
+from tests.chaos.weather import calm
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import aiohttp
+
+    from tests.chaos.world import World
+    from tests.kafka.cluster import KafkaCluster
+
+pytestmark = [pytest.mark.chaos, pytest.mark.kafka, pytest.mark.timeout(TIMEOUT)]
+
+KILLS = 1 if EVENTS < 50_000 else 5
+NOT_DURABLE = "503 NOT_DURABLE"
+DEADLINE = 60.0
+
+
+async def _until(condition: Callable[[], bool], what: str) -> None:
+    deadline = time.monotonic() + DEADLINE
+    while not condition():
+        assert time.monotonic() < deadline, f"not within {DEADLINE:g} s: {what}"
+        await asyncio.sleep(0.05)
+
+
+async def _break(world: World, kafka: KafkaCluster, traffic: Traffic) -> None:
+    """Kill Kafka for as long as it takes the gateway to say so, and see that it recovers; `KILLS` times, then end the traffic."""
+    gateway = world.role("gateway")
+    for _ in range(KILLS):
+        acknowledged = traffic.acknowledged
+        await _until(lambda known=acknowledged: traffic.acknowledged > known + 500, "traffic flows")  # type: ignore[misc] # a default's type
+        refusals = traffic.answers(NOT_DURABLE)
+        await asyncio.to_thread(kafka.kill)
+        await _until(lambda known=refusals: traffic.answers(NOT_DURABLE) > known, "the gateway says 503")  # type: ignore[misc] # as above
+        await _until(lambda: "broker" in gateway.unready(), "readiness tells of the broker")
+        acknowledged = traffic.acknowledged
+        await asyncio.to_thread(kafka.restart)
+        await _until(lambda known=acknowledged: traffic.acknowledged > known, "the gateway accepts again")  # type: ignore[misc] # as above
+    traffic.end()
+
+
+async def test_kafka_is_killed_and_comes_back(
+    make_world: Callable[..., World], kafka_cluster: KafkaCluster, session: aiohttp.ClientSession
+) -> None:
+    world = make_world(shop_names("acme", "beta"), Log(kafka_cluster.bootstrap_servers))
+    await asyncio.to_thread(world.start, "sandbox", "gateway", "forwarder")
+    upstream = Upstream(world, session)
+    await upstream.set(calm())
+    traffic = Traffic(world, 100 * EVENTS, rate())
+    async with asyncio.TaskGroup() as group:
+        group.create_task(_break(world, kafka_cluster, traffic))
+        await traffic.run()
+    await require_promises_kept(world, upstream, traffic.ledgers)
+    assert traffic.answers(NOT_DURABLE) > 0
+    assert [world.role(name).starts for name in ("gateway", "forwarder")] == [1, 1]
+    for name in ("gateway", "forwarder"):
+        world.role(name).require_alive()
+        assert world.role(name).unready() == {}

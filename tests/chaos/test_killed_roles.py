@@ -1,0 +1,68 @@
+"""Gateway and forwarder are killed and restarted again and again while the ingestion API fails in every way: nothing that was
+accepted is lost, reordered, invented or counted twice.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.chaos.configuration import Log
+from tests.chaos.length import EVENTS, TIMEOUT, rate, shop_names
+from tests.chaos.monkey import Monkey, progress, ride_out
+from tests.chaos.traffic import Traffic
+from tests.chaos.upstream import Upstream
+from tests.chaos.verdict import require_promises_kept
+from tests.chaos.weather import calm, storm
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import aiohttp
+
+    from tests.chaos.role import Role
+    from tests.chaos.world import World
+    from tests.kafka.fixtures import RunningKafka
+
+pytestmark = [pytest.mark.chaos, pytest.mark.timeout(TIMEOUT)]
+
+FAULTS = {"500", "429", "502", "reset", "html", "reset_after_delivery"}
+
+
+async def _survive(world: World, session: aiohttp.ClientSession) -> None:
+    """Start without `topics ensure`, break everything for as long as there is traffic, then hold the world to its promises."""
+    await asyncio.to_thread(world.start, "sandbox", "gateway", "forwarder")
+    upstream = Upstream(world, session)
+    await upstream.set(storm(world.seed))
+    traffic = Traffic(world, EVENTS, rate())
+
+    async def arrived() -> int:
+        return sum([await upstream.count(shop) for shop in world.shops.values()])
+
+    async def acknowledged() -> int:
+        return traffic.acknowledged
+
+    async def working(role: Role) -> None:
+        await progress(
+            arrived if role.name == "forwarder" else acknowledged, role.name, unless=lambda: traffic.finished
+        )
+
+    monkey = Monkey([world.role("gateway"), world.role("forwarder")], world.seed, working)
+    await ride_out(traffic, monkey)
+    applied = await upstream.faults_applied()
+    await upstream.set(calm())
+    await require_promises_kept(world, upstream, traffic.ledgers)
+    assert traffic.acknowledged > EVENTS / 2
+    assert traffic.answers("none") > 0
+    assert EVENTS < 50_000 or all(applied[fault] for fault in FAULTS), applied
+
+
+@pytest.mark.kafka
+async def test_on_kafka(make_world: Callable[..., World], kafka: RunningKafka, session: aiohttp.ClientSession) -> None:
+    await _survive(make_world(shop_names("acme", "beta"), Log(kafka.bootstrap_servers)), session)
+
+
+async def test_on_the_embedded_log(make_world: Callable[..., World], session: aiohttp.ClientSession) -> None:
+    await _survive(make_world(shop_names("acme", "beta")), session)

@@ -1,0 +1,50 @@
+"""The whole of `sluice up` is killed and restarted again and again, the ingestion API's stand-in with it; sometimes only the
+supervisor, whose roles must then end by themselves.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.chaos.length import EVENTS, TIMEOUT, rate, shop_names
+from tests.chaos.monkey import Monkey, progress, ride_out
+from tests.chaos.traffic import Traffic
+from tests.chaos.upstream import Upstream
+from tests.chaos.verdict import require_promises_kept
+from tests.chaos.weather import calm, storm
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import aiohttp
+
+    from tests.chaos.role import Role
+    from tests.chaos.world import World
+
+pytestmark = [pytest.mark.chaos, pytest.mark.timeout(TIMEOUT)]
+
+
+async def test_the_whole_is_killed(make_world: Callable[..., World], session: aiohttp.ClientSession) -> None:
+    world = make_world(shop_names("acme", "beta"))
+    await asyncio.to_thread(world.start, "up")
+    upstream = Upstream(world, session)
+    await upstream.set(storm(world.seed))
+    traffic = Traffic(world, EVENTS, rate())
+
+    async def arrived() -> int:
+        return sum([await upstream.count(shop) for shop in world.shops.values()])
+
+    async def working(_: Role) -> None:
+        # The faults went with the process that had them.
+        await upstream.set(storm(world.seed))
+        await progress(arrived, "sluice up", unless=lambda: traffic.finished)
+
+    await ride_out(traffic, Monkey([world.role("up")], world.seed, working, at_least=3))
+    await upstream.set(calm())
+    await require_promises_kept(world, upstream, traffic.ledgers)
+    assert traffic.acknowledged > EVENTS / 2
+    assert traffic.answers("none") > 0
+    assert await asyncio.to_thread(world.role("up").terminate) == 0
