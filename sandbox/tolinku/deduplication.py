@@ -37,7 +37,11 @@ class DeduplicationWindow:
         refund.
         """
         twins = [order._replace(event_type=kind) for kind in DEDUPLICATED] if across_types else [order]
-        return any(at - self._first.get(twin, -WINDOW_SECONDS + at) < WINDOW_SECONDS for twin in twins)
+        return any(self._counted_lately(twin, at) for twin in twins)
+
+    def _counted_lately(self, order: Order, at: float) -> bool:
+        first = self._first.get(order)
+        return first is not None and at - first < WINDOW_SECONDS
 
     def remember(self, order: Order, at: float) -> None:
         """Note that `order` counted at `at`, and forget what is too old by then."""
