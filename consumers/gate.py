@@ -73,7 +73,7 @@ class Gate:
         return float("-inf") if self._reason is None else self._until
 
     @property
-    def awaited(self) -> bool:
+    def has_waiting(self) -> bool:
         """Whether requests wait for their turn."""
         return bool(self._queue)
 

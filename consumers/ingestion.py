@@ -24,6 +24,7 @@ CONNECT_SECONDS: Final = 5.0
 MAX_ANSWER_BYTES: Final = 256 * 1024
 """More than 100 errors of any sensible length; what is longer is not the API's, and is not read to its end."""
 
+_USER_AGENT: Final = f"sluice/{version('sluice-gateway')}"
 _REDACTED: Final = "[key]"
 _TOO_LARGE_FOR_BYTES: Final = 1024 * 1024
 
@@ -48,7 +49,7 @@ class Ingestion:
             {
                 "X-API-Key": key,
                 "Content-Type": "application/json",
-                "User-Agent": f"sluice/{version('sluice-gateway')}",
+                "User-Agent": _USER_AGENT,
             }
         )
         self._key = key

@@ -75,7 +75,7 @@ class Route:
         opens_at = self._gate.opens_at()
         if opens_at is None:
             return None
-        if self._gate.awaited:
+        if self._gate.has_waiting:
             return opens_at
         due_at = self._lane.due_at()
         return None if due_at is None else max(opens_at, due_at)

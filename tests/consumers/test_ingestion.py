@@ -1,0 +1,143 @@
+from __future__ import annotations
+
+import asyncio
+import socket
+from typing import TYPE_CHECKING
+
+import pytest
+from pydantic import SecretStr
+
+from consumers.ingestion import MAX_ANSWER_BYTES, PATH, Ingestion
+from consumers.outcomes import Action, Answer, Kind, NoAnswer, Outcome
+from runtime.settings import IngestionSettings
+from tests.consumers.sink import RESET, Say, Sink, sinking
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+KEY = "tolk_sec_0123456789"
+
+
+@pytest.fixture
+async def sink() -> AsyncIterator[Sink]:
+    async with sinking() as sink:
+        yield sink
+
+
+def api(url: str, total: float = 5.0, connect: float = 5.0) -> Ingestion:
+    settings = IngestionSettings(url=url, api_key=SecretStr(KEY))
+    return Ingestion(settings, total_seconds=total, connect_seconds=connect)
+
+
+@pytest.mark.parametrize(("suffix", "prefix"), [("", ""), ("/", ""), ("/shop", "/shop"), ("/shop/", "/shop")])
+async def test_a_batch_is_posted_as_the_seed_says(sink: Sink, suffix: str, prefix: str) -> None:
+    async with api(sink.url + suffix) as ingestion:
+        answer = await ingestion.post(b'{"events":[{"a": 1.10}]}')
+    assert isinstance(answer, Answer)
+    assert (answer.status, answer.body) == (200, b'{"ok":true}')
+    [got] = sink.got
+    assert got.path == prefix + PATH
+    assert got.body == b'{"events":[{"a": 1.10}]}'
+    assert got.headers["X-API-Key"] == KEY
+    assert got.headers["Content-Type"] == "application/json"
+    assert got.headers["User-Agent"].startswith("sluice/")
+
+
+async def test_redirects_are_answers_and_not_followed(sink: Sink) -> None:
+    sink.say(Say(307, b"", {"Location": "/elsewhere"}))
+    async with api(sink.url) as ingestion:
+        answer = await ingestion.post(b"{}")
+    assert isinstance(answer, Answer)
+    assert answer.status == 307
+    assert len(sink.got) == 1
+
+
+async def test_cookies_are_not_kept(sink: Sink) -> None:
+    sink.say(Say(200, {"ok": True}, {"Set-Cookie": "a=1"}))
+    async with api(sink.url) as ingestion:
+        answers = [await ingestion.post(b"{}") for _ in range(2)]
+    assert all(isinstance(answer, Answer) for answer in answers)
+    assert "Cookie" not in sink.got[1].headers
+
+
+async def test_an_endless_answer_is_cut_off(sink: Sink) -> None:
+    sink.say(Say(200, b" " * (MAX_ANSWER_BYTES * 8)))
+    async with api(sink.url) as ingestion:
+        answer = await ingestion.post(b"{}")
+        again = await ingestion.post(b"{}")
+    assert isinstance(answer, Answer)
+    assert len(answer.body) == MAX_ANSWER_BYTES
+    assert isinstance(again, Answer)
+    assert again.body == b'{"ok":true}'
+
+
+async def test_a_body_above_a_mebibyte_arrives_whole(sink: Sink) -> None:
+    body = b"[" + b"1," * 600_000 + b"1]"
+    async with api(sink.url) as ingestion:
+        answer = await ingestion.post(body)
+    assert isinstance(answer, Answer)
+    assert sink.got[0].body == body
+
+
+async def test_a_reset_after_the_request_leaves_it_in_doubt(sink: Sink) -> None:
+    sink.say(RESET)
+    async with api(sink.url) as ingestion:
+        answer = await ingestion.post(b"{}")
+    assert isinstance(answer, NoAnswer)
+    assert (answer.timed_out, answer.sent) == (False, True)
+    assert len(sink.got) == 1, "nothing but us sends it again"
+
+
+async def test_an_answer_that_does_not_come_leaves_it_in_doubt(sink: Sink) -> None:
+    never = asyncio.Event()
+    sink.say(Say(after=never))
+    async with api(sink.url, total=0.1) as ingestion:
+        answer = await ingestion.post(b"{}")
+    never.set()
+    assert isinstance(answer, NoAnswer)
+    assert (answer.timed_out, answer.sent) == (True, True)
+
+
+async def test_nobody_there_means_nothing_was_sent() -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        async with api(f"http://127.0.0.1:{taken.getsockname()[1]}") as ingestion:
+            answer = await ingestion.post(b"{}")
+    assert isinstance(answer, NoAnswer)
+    assert (answer.timed_out, answer.sent) == (False, False)
+
+
+async def test_a_connection_that_is_never_taken_means_nothing_was_sent() -> None:
+    with socket.create_server(("127.0.0.1", 0), backlog=0) as server:
+        port = server.getsockname()[1]
+        held = [socket.socket() for _ in range(8)]
+        for each in held:
+            each.settimeout(0)
+            each.connect_ex(("127.0.0.1", port))
+        async with api(f"http://127.0.0.1:{port}", connect=0.2) as ingestion:
+            answer = await ingestion.post(b"{}")
+        for each in held:
+            each.close()
+    assert isinstance(answer, NoAnswer)
+    assert (answer.timed_out, answer.sent) == (True, False)
+
+
+async def test_what_does_not_speak_http_is_no_answer() -> None:
+    async def babble(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"220 smtp.example ESMTP\r\n")
+        writer.close()
+
+    server = await asyncio.start_server(babble, "127.0.0.1", 0)
+    async with server, api(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}") as ingestion:
+        answer = await ingestion.post(b"{}")
+    assert isinstance(answer, NoAnswer)
+    assert answer.sent
+
+
+def test_the_key_is_cut_out_of_whatever_the_api_says() -> None:
+    ingestion = api("http://127.0.0.1:1")
+    outcome = Outcome(Kind.AUTH, Action.PAUSE, f"Invalid key {KEY}!", {0: f"{KEY}{KEY}", 1: "fine"})
+    redacted = ingestion.redacted(outcome)
+    assert (redacted.words, redacted.refused) == ("Invalid key [key]!", {0: "[key][key]", 1: "fine"})
+    clean = Outcome(Kind.AUTH, Action.PAUSE, "Invalid key")
+    assert ingestion.redacted(clean) is clean
