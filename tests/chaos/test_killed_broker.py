@@ -64,7 +64,8 @@ async def test_kafka_is_killed_and_comes_back(
     async with asyncio.TaskGroup() as group:
         group.create_task(_break(world, kafka_cluster, traffic))
         await traffic.run()
-    await require_promises_kept(world, upstream, traffic.ledgers)
+    audit = await require_promises_kept(world, upstream, traffic.ledgers)
+    assert audit.code == 0
     assert traffic.answers(NOT_DURABLE) > 0
     assert [world.role(name).starts for name in ("gateway", "forwarder")] == [1, 1]
     for name in ("gateway", "forwarder"):

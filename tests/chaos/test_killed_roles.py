@@ -53,7 +53,8 @@ async def _survive(world: World, session: aiohttp.ClientSession) -> None:
     await ride_out(traffic, monkey)
     applied = await upstream.faults_applied()
     await upstream.set(calm())
-    await require_promises_kept(world, upstream, traffic.ledgers)
+    audit = await require_promises_kept(world, upstream, traffic.ledgers)
+    assert audit.code == 0
     assert traffic.acknowledged > EVENTS / 2
     assert traffic.answers("none") > 0
     assert EVENTS < 50_000 or all(applied[fault] for fault in FAULTS), applied

@@ -44,7 +44,8 @@ async def test_the_whole_is_killed(make_world: Callable[..., World], session: ai
 
     await ride_out(traffic, Monkey([world.role("up")], world.seed, working, at_least=3))
     await upstream.set(calm())
-    await require_promises_kept(world, upstream, traffic.ledgers)
+    audit = await require_promises_kept(world, upstream, traffic.ledgers)
+    assert audit.code == 0
     assert traffic.acknowledged > EVENTS / 2
     assert traffic.answers("none") > 0
     assert await asyncio.to_thread(world.role("up").terminate) == 0

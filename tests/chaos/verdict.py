@@ -38,7 +38,6 @@ async def require_promises_kept(world: World, upstream: Upstream, ledgers: Mappi
     Raises AssertionError with the seed, the broken promises and where the logs are. Returns the final audit.
     """
     audit = await settled(world)
-    assert audit.code == 0, f"sluice audit exits {audit.code}: {audit.balances}"
     found: list[str] = []
     async with world.broker() as broker:
         rejected = await _numbers_by_storefront(broker, REJECTED)

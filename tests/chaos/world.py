@@ -78,6 +78,10 @@ class World:
     def gateway_url(self) -> str:
         return f"http://127.0.0.1:{self.ports.gateway}"
 
+    def shop(self, name: str) -> Shop:
+        """Return the storefront whose name begins with `name` and a hyphen."""
+        return next(shop for shop in self.shops.values() if shop.name.startswith(f"{name}-"))
+
     def role(self, name: str) -> Role:
         """Return a role, which may not run yet."""
         if name not in self._roles:
