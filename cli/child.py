@@ -95,8 +95,10 @@ class Child:
 
     def follow(self) -> None:
         """Tell the warnings and errors that the role has logged since the last call."""
-        for line in self.log.news():
-            self._tell(line)
+        for alarm in self.log.news():
+            # What keeps it from starting is told once, when it has ended.
+            if self._was_ready or not alarm.error:
+                self._tell(alarm.text)
 
     async def drain(self) -> None:
         """Ask the role to finish what it has and to end, and wait for that; it is killed when it takes too long."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import orjson
 
@@ -16,6 +16,13 @@ if TYPE_CHECKING:
 MAX_BYTES = 32 * 1024 * 1024
 ALARMING = frozenset({"warning", "error", "critical"})
 _NOT_FACTS = frozenset({"timestamp", "level", "event", "role", "exception"})
+
+
+class Alarm(NamedTuple):
+    """A line of a log that somebody should see."""
+
+    text: str
+    error: bool
 
 
 class RoleLog:
@@ -39,8 +46,8 @@ class RoleLog:
         finally:
             os.close(descriptor)
 
-    def news(self) -> list[str]:
-        """Return the warnings and errors since the last call, one line each. Cuts the file when it has grown too long."""
+    def news(self) -> list[Alarm]:
+        """Return the warnings and errors since the last call. Cuts the file when it has grown too long."""
         if not self.path.exists():
             return []
         with self.path.open("rb") as file:
@@ -48,12 +55,12 @@ class RoleLog:
             data = file.read()
         self._read += len(data)
         *lines, self._rest = (self._rest + data).split(b"\n")
-        found = [text for line in lines if (text := self._alarm(line))]
+        found = [alarm for line in lines if (alarm := self._alarm(line)) is not None]
         if self._read > MAX_BYTES:
             self._cut()
         return found
 
-    def _alarm(self, line: bytes) -> str | None:
+    def _alarm(self, line: bytes) -> Alarm | None:
         try:
             entry = orjson.loads(line)
         except orjson.JSONDecodeError:
@@ -62,10 +69,11 @@ class RoleLog:
             # What Python itself prints when it fails; the last line says what it was.
             self.last_line = line.decode(errors="replace").strip() or self.last_line
             return None
-        if entry.get("level") not in ALARMING:
+        level = entry.get("level")
+        if level not in ALARMING:
             return None
         self.last_line = _text(entry)
-        return self.last_line
+        return Alarm(self.last_line, error=level != "warning")
 
     def _cut(self) -> None:
         # The role has the file open for appending, so it has to be emptied in place. A line that is written between the

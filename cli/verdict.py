@@ -52,9 +52,9 @@ class Verdict:
         yield from self._answers()
         balance = self.balance
         if balance.waiting:
-            yield f"{balance.waiting:,} events still wait for delivery"
+            yield f"waiting for delivery: {balance.waiting:,}"
         if balance.unaccounted:
-            yield f"{balance.unaccounted:,} records are unaccounted for"
+            yield f"unaccounted for: {balance.unaccounted:,}"
         if self.api is None:
             yield "the ingestion API did not tell its figures"
             return
@@ -64,7 +64,7 @@ class Verdict:
             # What is in other currencies the ingestion API converts, at rates that are its own.
             compared = expected.foreign == 0 or not name.endswith(sums.BASE_CURRENCY)
             if compared and figure != api[name]:
-                yield f"{name}: the ingestion API computes {api[name]}, sent were {figure}"
+                yield f"{name}: {api[name]} at the ingestion API, {figure} went in"
 
     def _answers(self) -> Iterator[str]:
         outcome, day = self.outcome, self.day
@@ -75,7 +75,7 @@ class Verdict:
         found = {reason: refused.count for reason, refused in outcome.refused.items()}
         for reason in found.keys() | day.refused.keys():
             if found.get(reason, 0) != day.refused[reason]:
-                yield f'"{reason}": refused were {found.get(reason, 0):,} events, {day.refused[reason]:,} are so'
+                yield f'refused because "{reason}": {found.get(reason, 0):,}, and {day.refused[reason]:,} should be'
 
     def print(self, console: Console, title: str) -> None:
         """Show it."""

@@ -94,6 +94,7 @@ async def test_a_role_that_cannot_start_ends_it_with_its_own_words(stage: Stage)
 
     path = roles[1].log.path
     assert str(failure.value) == f"second did not start: failed error=the disk is full; see {path}"
+    assert not any("the disk is full" in text for _, text in stage.told), "told once, by whoever started it"
 
 
 async def test_a_role_that_does_not_drain_in_time_is_killed(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -147,8 +148,8 @@ def test_a_log_that_grows_too_long_is_moved_and_begins_anew(tmp_path: Path, monk
         os.write(descriptor, line + b"Traceback (most recent call last):\nMemoryError\n")
         second = log.news()
 
-    assert first == ["slow seconds=3"] * 3
-    assert second == ["slow seconds=3"]
+    assert first == [("slow seconds=3", False)] * 3
+    assert second == [("slow seconds=3", False)]
     assert log.last_line == "MemoryError"
     assert log.path.with_suffix(".log.1").read_bytes() == line * 3
     assert log.path.read_bytes().startswith(line)

@@ -1,0 +1,194 @@
+from __future__ import annotations
+
+import asyncio
+import signal
+import socket
+from typing import TYPE_CHECKING, Any
+
+import aiohttp
+import psutil
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from examples import shop
+from examples.figures import Figures, tally
+from tests.cli.sluice import Installation, finish, install
+from tests.cli.waiting import until
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+SERVING = "serving until Ctrl-C"
+ROLES = ["gateway", "forwarder", "sandbox"]
+
+
+@pytest.fixture
+def sluice(tmp_path: Path) -> Installation:
+    return install(tmp_path)
+
+
+async def printed(process: asyncio.subprocess.Process, what: str, seconds: float = 60) -> str:
+    """Everything that was printed until a line with `what` in it."""
+    assert process.stdout is not None
+    text = ""
+    async with asyncio.timeout(seconds):
+        while what not in text:
+            line = await process.stdout.readline()
+            assert line, f"it ended after:\n{text}"
+            text += line.decode()
+    return text
+
+
+def roles_of(process: asyncio.subprocess.Process) -> dict[str, psutil.Process]:
+    """The processes of the roles, by role."""
+    found: dict[str, psutil.Process] = {}
+    for child in psutil.Process(process.pid).children():
+        found |= {word: child for word in child.cmdline() if word in ROLES}
+    return found
+
+
+async def ready(sluice: Installation) -> dict[str, Any]:
+    async with aiohttp.ClientSession() as session, session.get(sluice.url("admin") + "/readyz") as answer:
+        return dict(await answer.json())
+
+
+async def all_ready(sluice: Installation) -> None:
+    async with asyncio.timeout(30):
+        while not (await ready(sluice))["ready"]:  # noqa: ASYNC110  # another process cannot set our event
+            await asyncio.sleep(0.05)
+
+
+def money_rows(figures: Figures) -> list[str]:
+    return [
+        f"{figures.orders:,}",
+        f"{figures.revenue_cents / 100:,.2f}",
+        f"{figures.refunds:,}",
+        f"{figures.refund_cents / 100:,.2f}",
+    ]
+
+
+def assert_shows(text: str, day: Figures, total: Figures) -> None:
+    lines = [line.strip() for line in text.splitlines()]
+    for count, what in (
+        (day.sent, "events sent"),
+        (day.accepted, "accepted by the gateway"),
+        (day.refused.total(), "refused by the gateway"),
+        (total.accepted, "delivered to the ingestion API"),
+        (0, "dead-lettered"),
+        (0, "waiting"),
+        (0, "unaccounted"),
+    ):
+        assert any(line.endswith(f"{count:,} {what}") for line in lines), (count, what, text)
+    for reason, count in day.refused.items():
+        assert f"{count:>5,}  {reason}" in text
+    for name, figure in zip(("orders", "revenue EUR", "refunds", "refunded EUR"), money_rows(total), strict=True):
+        assert any(line.split() == [*name.split(), figure, figure] for line in lines), (name, figure, text)
+    assert "balanced: every event is accounted for" in text
+
+
+async def test_the_demo_balances_and_a_second_day_adds_up(sluice: Installation) -> None:
+    first, second = tally(shop.lines(1)), tally(shop.lines(2))
+    total = Figures()
+    total.add(first)
+    total.add(second)
+
+    async with sluice.started("up", "--demo") as process:
+        text = await printed(process, SERVING)
+        answer = await ready(sluice)
+        done = await finish(process, signal.SIGINT)
+    assert_shows(text, first, first)
+    assert answer == {"ready": True}
+    assert (done.code, done.err) == (0, "")
+    assert "\x1b" not in text, "no control codes where there is no terminal"
+
+    async with sluice.started("up", "--demo") as process:
+        text = await printed(process, SERVING)
+        done = await finish(process, signal.SIGTERM)
+    assert_shows(text, second, total)
+    assert (done.code, done.err) == (0, "")
+
+    audit = await sluice.run("audit", "--json")
+    assert audit.objects() == [
+        {
+            "storefront": "shop",
+            "accepted": total.accepted,
+            "delivered": total.accepted,
+            "dead_lettered": 0,
+            "waiting": 0,
+            "unaccounted": 0,
+        }
+    ]
+
+
+async def test_a_role_that_dies_starts_again_while_the_others_serve(sluice: Installation) -> None:
+    async with sluice.started("up") as process:
+        await printed(process, SERVING)
+        before = roles_of(process)
+        async with aiohttp.ClientSession() as session, session.get(sluice.url("admin") + "/metrics") as answer:
+            families = list(text_string_to_metric_families(await answer.text()))
+        before["gateway"].kill()
+        told = await printed(process, "gateway   ended by SIGKILL; it starts again")
+        reasons = (await ready(sluice))["reasons"]
+        await until(lambda: len(roles_of(process)) == 3)
+        await all_ready(sluice)
+        after = roles_of(process)
+        sent = await sluice.run("send", "-", stdin=b'{"event_type":"view_cart"}\n')
+        done = await finish(process, signal.SIGTERM)
+
+    (build,) = (family for family in families if family.name == "sluice_build")
+    assert sorted(sample.labels["role"] for sample in build.samples) == sorted(ROLES)
+    assert str(sluice.data / "logs" / "gateway.log") in told
+    assert list(reasons) == ["gateway.process"]
+    assert after["gateway"].pid != before["gateway"].pid
+    assert (after["forwarder"], after["sandbox"]) == (before["forwarder"], before["sandbox"])
+    assert sent.code == 0
+    assert done.code == 0
+
+
+async def test_a_killed_up_leaves_nothing_behind_and_the_next_counts_what_was_sent(sluice: Installation) -> None:
+    async with sluice.started("up", "--demo") as process:
+        await printed(process, "admin")
+        children = list(roles_of(process).values())
+        book = sluice.data / "demo" / "days.json"
+        await until(lambda: book.exists() and (sluice.data / "demo" / "day-0001.ndjson").exists())
+        process.kill()
+        await process.wait()
+        # Started at once: it waits until the roles of the last one have ended.
+        async with sluice.started("up", "--demo") as again:
+            text = await printed(again, SERVING)
+            assert not any(child.is_running() for child in children)
+            done = await finish(again, signal.SIGINT)
+
+    assert "day 2" in text
+    assert "balanced: every event is accounted for" in text
+    assert done.code == 0
+
+
+async def test_a_port_in_use_names_the_key_to_change(sluice: Installation) -> None:
+    with socket.create_server(("127.0.0.1", sluice.ports["sandbox"])):
+        done = await sluice.run("up")
+
+    assert (done.code, done.out) == (1, "")
+    assert done.err == (
+        f"sluice: cannot listen on 127.0.0.1:{sluice.ports['sandbox']}: it is in use; "
+        "change sandbox.port (or set SLUICE_SANDBOX__PORT)\n"
+    )
+
+
+async def test_a_second_up_on_the_same_data_is_refused(sluice: Installation) -> None:
+    async with sluice.started("up") as process:
+        await printed(process, SERVING)
+        done = await sluice.run("up")
+        await finish(process, signal.SIGTERM)
+
+    assert done.code == 1
+    assert done.err == (f"sluice: another `sluice up` is running on {sluice.data}; stop it, or change broker.path\n")
+
+
+async def test_the_demo_sends_nothing_to_a_real_ingestion_api(sluice: Installation) -> None:
+    sluice.rewrite(f'url = "{sluice.url("sandbox")}"', 'url = "https://acme.tolinku.com"')
+
+    done = await sluice.run("up", "--demo")
+
+    assert done.code == 1
+    assert done.err == "sluice: --demo: no storefront delivers to the sandbox, and made-up orders go nowhere else\n"
