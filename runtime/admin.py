@@ -90,7 +90,7 @@ class AdminServer:
     async def _metrics(self, request: web.Request) -> web.Response:
         try:
             encode, content_type = choose_encoder(request.headers.get("Accept", ""))
-        except ValueError:  # a version that is no number
+        except (ValueError, TypeError):  # a version that is no number
             encode, content_type = choose_encoder("")
         # Thousands of series take tens of milliseconds: in a thread, so that requests go on meanwhile; one at a time
         # bounds it.

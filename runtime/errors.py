@@ -6,6 +6,8 @@ OperatorError            what its text says is all an operator needs; exit code 
 
 from __future__ import annotations
 
+import os
+import socket
 from typing import ClassVar
 
 
@@ -47,4 +49,7 @@ def exit_code(error: BaseException) -> int:
 
 def listen_failed(what: str, host: str, port: int, error: OSError) -> ListenError:
     """Return the operator's error for a server `what` that could not listen at `host`:`port`."""
-    return ListenError(f"{what} cannot listen on {host}:{port}: {error.strerror or error}")
+    # asyncio wraps the system's words in its own, which say the address again.
+    own_words = isinstance(error, socket.gaierror) or error.errno is None
+    why = error.strerror or str(error) if own_words else os.strerror(error.errno or 0)
+    return ListenError(f"{what} cannot listen on {host}:{port}: {why}")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import signal
 from typing import TYPE_CHECKING, Self
@@ -15,24 +14,21 @@ SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
 class StopSignals:
-    """While entered, the first SIGTERM or SIGINT asks the process to stop and the second ends it.
+    """While entered, the first SIGTERM or SIGINT asks the process to stop and the second ends it. For the main thread only.
 
-    The first calls `first` with its number on the running event loop. The second calls `last` and leaves with 128 + its
-    number, without any clean-up. The handlers are the
-    interpreter's, not the event loop's: a loop that is stuck in Python code can still be ended. To be entered on the
-    main thread, inside the loop.
+    The first calls `first` with its number, the second calls `last` and leaves with 128 + its number, without any clean-up. Both are called
+    by the interpreter's handler, in the middle of whatever runs, not by the event loop: one that is stuck in Python
+    code can still be ended.
     """
 
-    def __init__(self, first: Callable[[int], None], last: Callable[[], None]) -> None:
+    def __init__(self, first: Callable[[signal.Signals], None], last: Callable[[], None]) -> None:
         self._first = first
         self._last = last
         self._asked = False
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._before: dict[int, object] = {}
+        self._before: dict[signal.Signals, object] = {}
 
     def __enter__(self) -> Self:
         """Take the signals over."""
-        self._loop = asyncio.get_running_loop()
         self._before = {number: signal.signal(number, self._handle) for number in SIGNALS}
         return self
 
@@ -44,8 +40,8 @@ class StopSignals:
             signal.signal(number, handler)  # type: ignore[arg-type]  # what signal.signal returned
 
     def _handle(self, number: int, _frame: FrameType | None) -> None:
-        if self._asked or self._loop is None:
+        if self._asked:
             self._last()
             os._exit(128 + number)
         self._asked = True
-        self._loop.call_soon_threadsafe(self._first, number)
+        self._first(signal.Signals(number))
