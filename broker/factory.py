@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from broker.embedded.broker import EmbeddedBroker
+
 if TYPE_CHECKING:
     from structlog.typing import FilteringBoundLogger
 
@@ -16,8 +18,6 @@ if TYPE_CHECKING:
 def open_broker(settings: BrokerSettings, metrics: Metrics, log: FilteringBoundLogger, clock: Clock) -> Broker:
     """Return the broker of `settings.kind`, not started: `async with` starts and closes it. Does not wait."""
     if settings.kind == "embedded":
-        from broker.embedded.broker import EmbeddedBroker  # noqa: PLC0415
-
         return EmbeddedBroker(settings.path, metrics, log, clock)
     # Whoever runs on the embedded log need not wait for the Kafka client to be imported.
     from broker.kafka.broker import KafkaBroker  # noqa: PLC0415

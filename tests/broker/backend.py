@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import uuid
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
@@ -15,8 +16,17 @@ from runtime.metrics import Metrics
 from schemas.topics import DAY_MS, MIB, TopicSpec
 
 if TYPE_CHECKING:
+    from structlog.typing import FilteringBoundLogger, Processor
+
     from broker.interface import Broker
     from runtime.settings import BrokerSettings
+
+
+def quiet_log() -> FilteringBoundLogger:
+    """Return a logger whose lines pytest shows of a failed test."""
+    processors: list[Processor] = [structlog.processors.add_log_level, structlog.processors.KeyValueRenderer()]
+    logger: FilteringBoundLogger = structlog.wrap_logger(structlog.PrintLogger(sys.stderr), processors=processors)
+    return logger
 
 
 @dataclass
@@ -28,7 +38,7 @@ class Backend:
 
     async def open(self) -> Broker:
         """Return one more started broker on the log; it is closed with the backend."""
-        broker = open_broker(self.settings, Metrics(), structlog.get_logger("test"), SystemClock())
+        broker = open_broker(self.settings, Metrics(), quiet_log(), SystemClock())
         return await self._brokers.enter_async_context(broker)
 
     def spec(

@@ -68,7 +68,6 @@ async def test_calls_keep_their_order_in_each_partition(backend: Backend, broker
                 await done
             else:
                 await asyncio.sleep(0)
-        await done
 
     await asyncio.gather(*(storefront(name) for name in ("a", "bb", "ccc", "dddd")))
     await publisher.close()

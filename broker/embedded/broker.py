@@ -1,0 +1,170 @@
+"""The embedded log as a broker."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import aclosing
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+from broker.embedded.caretaker import Caretaker
+from broker.embedded.catalogue import Catalogue
+from broker.embedded.database import create_files
+from broker.embedded.directory import DataDirectory
+from broker.embedded.joining import join_group
+from broker.embedded.offsets import places
+from broker.embedded.parts import Parts
+from broker.embedded.publisher import EmbeddedPublisher
+from broker.embedded.readers import Readers
+from broker.embedded.reading import LogReader, log_ranges
+from broker.embedded.timing import Timing
+from broker.embedded.transactional import EmbeddedTransactionalPublisher
+from broker.embedded.wake import WakeSender
+from broker.embedded.wakeups import Wakeups
+from broker.embedded.writer import Writers
+from broker.interface import Broker, Unavailable
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+
+    from structlog.typing import FilteringBoundLogger
+
+    from broker.embedded.catalogue import Topic
+    from broker.embedded.subscription import EmbeddedSubscription
+    from broker.interface import Commit, LogRange, RebalanceListener, Record, TopicDifference, TopicPartition
+    from runtime.clock import Clock
+    from runtime.metrics import Metrics
+    from schemas.topics import TopicSpec
+
+
+T = TypeVar("T")
+
+
+class EmbeddedBroker(Broker):
+    """The log in the directory `path`, which several processes may share. One instance belongs to one event loop."""
+
+    def __init__(
+        self, path: str, metrics: Metrics, log: FilteringBoundLogger, clock: Clock, timing: Timing | None = None
+    ) -> None:
+        self._directory = DataDirectory(Path(path))
+        self._metrics = metrics
+        self._log = log.bind(path=path)
+        self._clock = clock
+        self._timing = timing or Timing()
+        self._started: Parts | None = None
+        self._publishers: list[EmbeddedPublisher] = []
+        self._transactional: list[EmbeddedTransactionalPublisher] = []
+        self._subscriptions: set[EmbeddedSubscription] = set()
+
+    async def start(self) -> None:
+        """As the interface says: creates the directory (0700) and the files where they are missing."""
+        await asyncio.get_running_loop().run_in_executor(None, create_files, self._directory)
+        directory, timing, clock, log = self._directory, self._timing, self._clock, self._log
+        sender, readers = WakeSender(directory.wake), Readers(directory)
+        writers = Writers(directory, sender, clock, self._metrics.broker_append_seconds, log)
+        wakeups = Wakeups(directory.wake, timing)
+        caretaker = Caretaker(directory, timing, clock, self._metrics.broker_disk_bytes, log)
+        catalogue = Catalogue(readers, writers)
+        self._started = Parts(directory, timing, clock, log, readers, sender, writers, wakeups, catalogue, caretaker)
+
+    async def close(self) -> None:
+        """As the interface says. Waits up to 10 s for what publishers still have to write."""
+        parts, self._started = self._started, None
+        if parts is None:
+            return
+        for subscription in tuple(self._subscriptions):
+            await subscription.close()
+        await asyncio.gather(*(publisher.close() for publisher in self._publishers))
+        for owner in self._transactional:
+            await owner.close()
+        await parts.wakeups.close()
+        await asyncio.get_running_loop().run_in_executor(None, _close_threads, parts)
+
+    async def ensure_topics(self, specs: Sequence[TopicSpec], *, create: bool = True) -> list[TopicDifference]:
+        """As the interface says."""
+        return await self._parts.catalogue.ensure(specs, create=create)
+
+    async def partitions(self, topic: str) -> int:
+        """As the interface says."""
+        (found,) = await self._parts.catalogue.find([topic])
+        return len(found.ids)
+
+    async def publisher(
+        self, *, ack_timeout: float = 10, max_pending_bytes: int = 64 * 1024 * 1024
+    ) -> EmbeddedPublisher:
+        """As the interface says. What waits is counted as it is encoded, headers too."""
+        parts = self._parts
+        await parts.catalogue.refresh()
+        publisher = EmbeddedPublisher(parts.catalogue, parts.writers, parts.clock, ack_timeout, max_pending_bytes)
+        self._publishers.append(publisher)
+        parts.caretaker.start()
+        return publisher
+
+    async def transactional(self, transactional_id: str) -> EmbeddedTransactionalPublisher:
+        """As the interface says. A transaction holds up to 64 MiB and writes to topics of one file."""
+        parts = self._parts
+        owner = EmbeddedTransactionalPublisher(transactional_id, parts.catalogue, parts.writers, parts.clock)
+        await owner.claim()
+        self._transactional.append(owner)
+        parts.caretaker.start()
+        return owner
+
+    async def subscribe(self, group: str, topics: Sequence[str], listener: RebalanceListener) -> EmbeddedSubscription:
+        """As the interface says. Raises UnknownTopic, Unavailable."""
+        parts = self._parts
+        subscription = await join_group(parts, group, topics, listener, self._subscriptions.discard)
+        self._subscriptions.add(subscription)
+        parts.caretaker.start()
+        return subscription
+
+    async def read(
+        self, topic: str, *, partition: int | None = None, from_beginning: bool = True, follow: bool = False
+    ) -> AsyncIterator[Record]:
+        """As the interface says."""
+        parts = self._parts
+        (known,) = await parts.catalogue.find([topic])
+        reader = LogReader(parts.readers, known, partition)
+        if follow:
+            records = reader.for_ever(parts.wakeups, from_beginning=from_beginning)
+        elif from_beginning:
+            records = reader.up_to_now()
+        else:
+            return
+        async with aclosing(records):
+            async for record in records:
+                yield record
+
+    async def log_ranges(self, topics: Collection[str]) -> dict[TopicPartition, LogRange]:
+        """As the interface says."""
+        found: dict[TopicPartition, LogRange] = {}
+        for topic in await self._parts.catalogue.find(topics):
+            ranges = await self._parts.readers.run(topic.file, partial(log_ranges, topics=[topic.id]))
+            found.update(_by_name(topic, ranges))
+        return found
+
+    async def committed(self, group: str, topics: Collection[str]) -> dict[TopicPartition, Commit | None]:
+        """As the interface says."""
+        found: dict[TopicPartition, Commit | None] = {}
+        for topic in await self._parts.catalogue.find(topics):
+            its_places = await self._parts.readers.run(topic.file, partial(places, group=group, topics=[topic.id]))
+            commits = {partition: place.commit for partition, place in its_places.items()}
+            found.update(_by_name(topic, commits))
+        return found
+
+    @property
+    def _parts(self) -> Parts:
+        if self._started is None:
+            raise Unavailable(f"the log in {self._directory.root} is not open")
+        return self._started
+
+
+def _by_name(topic: Topic, by_id: Mapping[int, T]) -> dict[TopicPartition, T]:
+    return {name: by_id[partition] for partition, name in zip(topic.ids, topic.partitions(), strict=True)}
+
+
+def _close_threads(parts: Parts) -> None:
+    parts.caretaker.stop()
+    parts.writers.close()
+    parts.readers.close()
+    parts.sender.close()

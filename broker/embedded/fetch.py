@@ -1,0 +1,73 @@
+"""Reading chunks out of a file."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from broker.embedded.chunk import decode
+from broker.embedded.schema import OFFSET_BITS
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Sequence
+
+    from broker.embedded.chunk import StoredRecord
+    from broker.interface import TopicPartition
+
+# The chunk that an offset stands in is the last one that does not begin behind it.
+_SELECT = """
+SELECT position, span, timestamp, records, offsets FROM chunks
+WHERE position BETWEEN
+  coalesce((SELECT max(position) FROM chunks WHERE position BETWEEN :first AND :from), :from)
+  AND :last
+ORDER BY position
+"""
+
+
+class Wanted(NamedTuple):
+    """What to read of a partition (by its id): from `offset` on, until it is `records` or `size` bytes, or a little more: chunks are
+    taken whole.
+    """
+
+    id: int
+    partition: TopicPartition
+    offset: int
+    records: int
+    size: int
+
+
+class Fetched(NamedTuple):
+    """What was read: records, how many bytes they are in the log, where to go on, and whether that may be more right now."""
+
+    records: list[StoredRecord]
+    size: int
+    next_offset: int
+    more: bool
+
+
+def fetch(connection: sqlite3.Connection, wanted: Sequence[Wanted]) -> list[Fetched]:
+    """Return what was asked for, in the order asked. Blocks for milliseconds. Raises sqlite3.Error."""
+    return [_fetch(connection, one) for one in wanted]
+
+
+def _fetch(connection: sqlite3.Connection, wanted: Wanted) -> Fetched:
+    base = wanted.id << OFFSET_BITS
+    bounds = {"first": base, "from": base + wanted.offset, "last": base + (1 << OFFSET_BITS) - 1}
+    found: list[StoredRecord] = []
+    size, next_offset = 0, wanted.offset
+    cursor = connection.execute(_SELECT, bounds)
+    try:
+        for position, span, timestamp, records, offsets in cursor:
+            first = position - base
+            decoded = decode(records, offsets, *wanted.partition, first, timestamp)
+            if first < wanted.offset:
+                decoded = [record for record in decoded if record.offset >= wanted.offset]
+            found += decoded
+            size += len(records)
+            next_offset = max(next_offset, first + span)
+            if len(found) >= wanted.records or size >= wanted.size:
+                return Fetched(found, size, next_offset, more=True)
+    finally:
+        # A cursor that is not at its end would keep the read open, and the log from being checkpointed.
+        cursor.close()
+    return Fetched(found, size, next_offset, more=False)

@@ -1,0 +1,200 @@
+"""One member of a group in one file: a thread that shows life and keeps the leases, however busy the event loop is."""
+
+from __future__ import annotations
+
+import contextlib
+import queue
+import sqlite3
+import threading
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+
+from broker.embedded.database import connect, explain, transaction
+from broker.embedded.offsets import Place, places
+from broker.embedded.roster import Roster
+from broker.embedded.wake import GROUPS, is_dead
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Sequence
+
+    from broker.embedded.directory import LogFile
+    from broker.embedded.parts import Parts
+    from broker.embedded.presence import Presence
+    from broker.embedded.roster import Row
+
+_LEAVE_SECONDS: Final = 5.0
+
+
+@dataclass(slots=True)
+class Change:
+    """What a member has to know, partitions by their ids: those that it lost without being asked, those that it must give away, and
+    those that are its own from now on, with the number under which they are.
+    """
+
+    lost: set[int] = field(default_factory=set)
+    surplus: set[int] = field(default_factory=set)
+    granted: dict[int, Place] = field(default_factory=dict)
+    member: int = 0
+
+
+class Membership:
+    """Life: construct → `start` → (`take_change`, `release`) … → `stop`. `topics` are ids, `wake` is this process's FIFO;
+    `changed` is called from the thread when there is a change to take.
+    """
+
+    def __init__(
+        self,
+        parts: Parts,
+        file: LogFile,
+        group: str,
+        topics: Sequence[int],
+        wake: str,
+        presence: Presence,
+        changed: Callable[[], None],
+    ) -> None:
+        self._path = parts.directory.database(file)
+        self._wake_directory = parts.directory.wake
+        self._group = group
+        self._topics = topics
+        self._wake = wake
+        self._sender = parts.sender
+        self._presence = presence
+        self._timing = parts.timing
+        self._clock = parts.clock
+        self._log = parts.log.bind(group=group)
+        self._changed = changed
+        # What is returned, with the number under which it was granted; None: only look.
+        self._orders: queue.SimpleQueue[tuple[int, Collection[int]] | None] = queue.SimpleQueue()
+        self._thread = threading.Thread(target=self._run, name=f"member-of-{group}", daemon=True)
+        self._stopping = threading.Event()
+        self._lock = threading.Lock()
+        self._change = Change()
+        self._fault: str | None = None
+        self._last_beat = parts.clock.monotonic()
+        # The thread's own: under which number it is a member, what is leased to it, what its owner is done with.
+        self._member = 0
+        self._held: set[int] = set()
+        self._returned: set[int] = set()
+
+    def start(self) -> None:
+        """Begin to join. Does not wait."""
+        self._thread.start()
+
+    def nudge(self) -> None:
+        """Look at the group now. Does not wait."""
+        self._orders.put(None)
+
+    def take_change(self) -> Change:
+        """Return what changed since this was asked last. Does not wait."""
+        with self._lock:
+            taken, self._change = self._change, Change()
+        return taken
+
+    def release(self, partitions: Collection[int], member: int) -> None:
+        """Give partitions away that were granted under the number `member`. Does not wait."""
+        self._orders.put((member, partitions))
+
+    def is_stale(self) -> bool:
+        """Say whether the session has lapsed, as far as this member knows: its partitions may be another's by now."""
+        return self._clock.monotonic() - self._last_beat > self._timing.session_timeout
+
+    def fault(self) -> str | None:
+        """Return why the group could not be reached, the last time that it was tried; None when it could."""
+        return self._fault
+
+    def stop(self) -> None:
+        """Leave the group. Blocks for seconds at most; what cannot be released then lapses. Idempotent."""
+        self._stopping.set()
+        self._orders.put(None)
+        if self._thread.ident is not None:
+            self._thread.join(_LEAVE_SECONDS)
+
+    def _run(self) -> None:
+        connection: sqlite3.Connection | None = None
+        while not self._stopping.is_set():
+            try:
+                if connection is None:
+                    # A group's rows mean nothing after the machine died, and its processes with it: nothing here need be synced.
+                    connection = connect(self._path, durable=False)
+                self._look(connection)
+                self._fault = None
+            except sqlite3.Error as error:
+                self._fault = explain(self._path, error)
+                self._log.warning("group not reachable", reason=self._fault)
+            self._wait()
+        if connection is not None:
+            self._leave(connection)
+            connection.close()
+
+    def _wait(self) -> None:
+        """Wait for an order or for the next heartbeat; take all orders that are there."""
+        with contextlib.suppress(queue.Empty):
+            order = self._orders.get(timeout=self._timing.heartbeat)
+            while True:
+                # Under an earlier number it is lost already, and may have been granted anew.
+                if order is not None and order[0] == self._member:
+                    self._returned |= set(order[1])
+                order = self._orders.get_nowait()
+
+    def _look(self, connection: sqlite3.Connection) -> None:
+        """Show life, give back what is returned, expel the dead, take what is free; all in one transaction."""
+        if not self._presence.shows_life(self._clock.monotonic()):
+            # Its owner has not polled for long: whoever is alive may have its partitions.
+            return
+        with transaction(connection):
+            # Not before the others' transactions have ended: their heartbeats must not lie in the future.
+            now = self._clock.monotonic()
+            roster = Roster(connection, self._group)
+            member, joined = self._member, not roster.beat(self._member, now)
+            if joined:
+                member = roster.join(self._topics, self._wake, now)
+            roster.release(member, self._returned)
+            expelled = roster.expel(lambda row: row.id != member and self._is_gone(row, now))
+            owners, wanted = roster.leases(), roster.wanted()
+            free = {partition for partition, owner in wanted.items() if owner == member and partition not in owners}
+            roster.lease(member, free)
+            found = places(connection, self._group, self._topics) if free else {}
+        self._last_beat = now
+        news = bool(joined or expelled or self._returned)
+        held = {partition for partition, owner in owners.items() if owner == member}
+        change = Change(
+            lost=self._held - self._returned - held,
+            surplus={partition for partition in held if wanted.get(partition) != member},
+            granted={partition: found[partition] for partition in free},
+            member=member,
+        )
+        self._member, self._held = member, held | free
+        self._returned.clear()
+        self._note(change)
+        if news:
+            self._sender.tell((GROUPS,))
+
+    def _is_gone(self, row: Row, now: float) -> bool:
+        # After a restart of the machine the clock begins anew: what is ahead of it is from before.
+        silent = not 0 <= now - row.heartbeat <= self._timing.session_timeout
+        return silent or is_dead(self._wake_directory, row.wake)
+
+    def _note(self, news: Change) -> None:
+        """Add to what the owner has not asked for yet."""
+        with self._lock:
+            change = self._change
+            for partition in news.lost:
+                # What it was never told it had, it need not be told it lost.
+                if change.granted.pop(partition, None) is None:
+                    change.lost.add(partition)
+            change.surplus = news.surplus
+            change.granted.update(news.granted)
+            change.member = news.member
+            waiting = change.lost or change.surplus or change.granted
+        if waiting:
+            self._changed()
+
+    def _leave(self, connection: sqlite3.Connection) -> None:
+        try:
+            with transaction(connection):
+                Roster(connection, self._group).remove(self._member)
+        except sqlite3.Error as error:
+            # The others find out when the session ends.
+            self._log.warning("group not left", reason=explain(self._path, error))
+            return
+        self._sender.tell((GROUPS,))
