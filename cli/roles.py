@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 import click
 
 from cli.options import with_settings
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from runtime.process import Process
     from runtime.settings import Settings
 
 # A room is imported by its own command only: the gateway needs no DuckDB.
@@ -20,10 +23,8 @@ if TYPE_CHECKING:
 def gateway(settings: Settings) -> None:
     """Take events over HTTP and publish them."""
     from gateway.service import main  # noqa: PLC0415  # see above
-    from runtime.process import run_role  # noqa: PLC0415  # see above
 
-    drain = settings.gateway.drain_seconds
-    sys.exit(run_role("gateway", settings, main, admin_port=settings.admin.port_of("gateway"), drain_seconds=drain))
+    _run("gateway", settings, main)
 
 
 @click.command
@@ -31,18 +32,21 @@ def gateway(settings: Settings) -> None:
 def forwarder(settings: Settings) -> None:
     """Deliver what was published to the ingestion APIs."""
     from consumers.service import main  # noqa: PLC0415  # see above
-    from runtime.process import run_role  # noqa: PLC0415  # see above
 
-    drain = settings.gateway.drain_seconds
-    sys.exit(run_role("forwarder", settings, main, admin_port=settings.admin.port_of("forwarder"), drain_seconds=drain))
+    _run("forwarder", settings, main)
 
 
 @click.command
 @with_settings
 def sandbox(settings: Settings) -> None:
     """Stand in for the vendors' APIs, for development."""
-    from runtime.process import run_role  # noqa: PLC0415  # see above
     from sandbox.service import main  # noqa: PLC0415  # see above
 
-    drain = settings.gateway.drain_seconds
-    sys.exit(run_role("sandbox", settings, main, admin_port=settings.admin.port_of("sandbox"), drain_seconds=drain))
+    _run("sandbox", settings, main)
+
+
+def _run(role: str, settings: Settings, main: Callable[[Settings, Process], Awaitable[None]]) -> NoReturn:
+    from runtime.process import run_role  # noqa: PLC0415  # it brings uvloop and aiohttp, which `--help` does without
+
+    drain_seconds = settings.gateway.drain_seconds
+    sys.exit(run_role(role, settings, main, admin_port=settings.admin.port_of(role), drain_seconds=drain_seconds))

@@ -10,8 +10,6 @@ from typing import TYPE_CHECKING, Any, Final
 from pydantic_settings import BaseSettings, EnvSettingsSource, SettingsConfigDict
 
 from runtime.faults import Fault
-from runtime.logs import VARIABLES as LOG_VARIABLES
-from runtime.parent import PARENT_FD
 from runtime.settings import Section, Settings
 
 if TYPE_CHECKING:
@@ -23,6 +21,8 @@ if TYPE_CHECKING:
 
 PREFIX: Final = "SLUICE_"
 DELIMITER: Final = "__"
+NOT_SETTINGS: Final = ("SLUICE_LOG_LEVEL", "SLUICE_LOG_FORMAT", "SLUICE_DEBUG", "SLUICE_PARENT_FD")
+"""Variables of ours that set no key: runtime.logs and runtime.parent tell what they do."""
 
 _CLOSE: Final = 0.85
 
@@ -73,7 +73,7 @@ def unknown(environ: Mapping[str, str], referenced: frozenset[str]) -> Iterator[
     resembles none of ours is somebody else's, as are those in `referenced` (secrets).
     """
     sections = set(Settings.model_fields)
-    known = [name.removeprefix(PREFIX) for name in (*map(variable, _paths()), *LOG_VARIABLES, PARENT_FD)]
+    known = [name.removeprefix(PREFIX) for name in (*map(variable, _paths()), *NOT_SETTINGS)]
     for name, value in sorted(environ.items()):
         upper = name.upper()
         if (

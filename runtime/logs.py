@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 
     from structlog.typing import FilteringBoundLogger
 
-VARIABLES = ("SLUICE_LOG_LEVEL", "SLUICE_LOG_FORMAT", "SLUICE_DEBUG")
 LEVELS = ("debug", "info", "warning", "error")
 FORMATS = ("json", "console")
 _STDERR = 2
