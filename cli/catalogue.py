@@ -8,6 +8,9 @@ from typing import TYPE_CHECKING
 import consumers.service
 import gateway.service
 
+LIKENESS = 0.8
+"""How like a name must be to be meant, from 0 to 1: all our topics begin alike."""
+
 if TYPE_CHECKING:
     from runtime.settings import Settings
     from schemas.topics import TopicSpec
@@ -23,4 +26,7 @@ def near(settings: Settings, topic: str) -> list[str]:
     """Return up to three topics that `topic` may have been meant for, likeliest first; a storefront's name counts too."""
     names = [spec.name for spec in topics(settings)]
     by_end = [name for name in names if name.endswith(f".{topic}")]
-    return [*by_end, *(name for name in difflib.get_close_matches(topic, names) if name not in by_end)][:3]
+    return [
+        *by_end,
+        *(name for name in difflib.get_close_matches(topic, names, cutoff=LIKENESS) if name not in by_end),
+    ][:3]

@@ -68,6 +68,8 @@ class Demo:
         days = Days.open(self._folder)
         day = await asyncio.to_thread(days.begin)
         outcome = Outcome()
+        began = self._clock.monotonic()
+        self._console.print(f"day {day.number}: {day.figures.sent:,} events of a made-up shop go through the gateway …")
         try:
             with day.file.open("rb", buffering=0) as file:
                 await send.send_file(file.fileno(), self._gateway(), outcome, self._console)
@@ -75,6 +77,7 @@ class Demo:
         except OperatorError as error:
             self._console.print(f"sending stopped: {error}", style="bold red")
         delivered = await self._delivered()
+        self._console.print(f"… and on to the ingestion API: {self._clock.monotonic() - began:.1f} s\n")
         verdict = Verdict(day.figures, outcome, delivered, sums.of_figures(days.sent()))
         await self._compare(verdict, days)
         verdict.print(self._console, f"day {day.number}")

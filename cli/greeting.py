@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from runtime.addresses import url_of
+from schemas.topics import events_topic
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -44,5 +45,6 @@ def print_invitation(console: Console, settings: Settings) -> None:
     console.print("send an event:")
     console.print(f"  curl {url} -H 'X-API-Key: {key}' \\", soft_wrap=True)
     console.print(f"    -H 'Content-Type: application/json' -d '{EVENT}'", soft_wrap=True)
-    console.print("watch them: sluice tail ecommerce.events.<storefront> · count them: sluice audit")
+    for storefront in settings.storefronts[:1]:
+        console.print(f"watch them: sluice tail {events_topic(storefront.name)} · count them: sluice audit")
     console.print("serving until Ctrl-C")

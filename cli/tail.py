@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import click
 
 from broker.interface import UnknownTopic
-from cli import catalogue, log, record_text
+from cli import log, record_text
 from cli.options import json_option, with_settings
 from runtime.errors import OperatorError
 
@@ -40,6 +40,8 @@ def command(settings: Settings, topic: str, *, from_beginning: bool, most: int |
     try:
         asyncio.run(_tail(settings, topic, show, from_beginning=from_beginning, most=most))
     except UnknownTopic:
+        from cli import catalogue  # noqa: PLC0415  # it brings every room with it, and is seldom wanted
+
         meant = " or ".join(catalogue.near(settings, topic))
         cure = f"did you mean {meant}?" if meant else "`sluice topics ensure` lists the topics"
         raise OperatorError(f"there is no topic {topic}; {cure}") from None
