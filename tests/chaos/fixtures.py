@@ -4,51 +4,61 @@ from __future__ import annotations
 
 import os
 import random
-from contextlib import contextmanager
+import shutil
+import tempfile
+import time
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import aiohttp
 import pytest
 
 from tests.chaos.world import World
+from tests.kafka import jars
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-    from contextlib import AbstractContextManager
-    from pathlib import Path
 
     from tests.chaos.configuration import Log
 
 SEED = int(os.environ.get("CHAOS_SEED") or random.SystemRandom().randrange(1_000_000))
 """What chance grows from in this run; CHAOS_SEED repeats one."""
+WORLDS = jars.CACHE.parent / "worlds"
 
 
 @contextmanager
-def ended(world: World, request: pytest.FixtureRequest) -> Iterator[World]:
-    """Yield `world`; end all of it on leaving, and tell where its logs are when a test failed meanwhile."""
+def world_of(
+    name: str, request: pytest.FixtureRequest, shops: Sequence[str], log: Log | None = None
+) -> Iterator[World]:
+    """Yield a new world; nothing of it runs. On leaving all of it is ended, and deleted unless a test failed meanwhile."""
+    # Beside the project: the system's place for temporary files may be memory, and is swept by other test runs.
+    WORLDS.mkdir(parents=True, exist_ok=True)
+    folder = Path(tempfile.mkdtemp(prefix=f"{time.strftime('%Y%m%d-%H%M%S')}-{name}-", dir=WORLDS))
+    world = World(folder, shops, log=log, seed=SEED)
     failed_before = request.session.testsfailed
     try:
         yield world
     finally:
         world.close()
-        reporter = request.config.pluginmanager.get_plugin("terminalreporter")
-        if request.session.testsfailed > failed_before and reporter is not None:
-            reporter.write_line(f"CHAOS_SEED={world.seed}; the roles' logs are in {world.logs}")
+        # A test's failure is counted before its fixtures end.
+        if request.session.testsfailed == failed_before:
+            shutil.rmtree(folder)
+        else:
+            reporter = request.config.pluginmanager.get_plugin("terminalreporter")
+            if reporter is not None:
+                reporter.write_line(f"CHAOS_SEED={world.seed}; data and logs are kept in {folder}")
 
 
 @pytest.fixture
-def make_world(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Callable[..., World]]:
+def make_world(request: pytest.FixtureRequest) -> Iterator[Callable[..., World]]:
     """Makes the test's world: `make_world(["acme", "beta"], log=Log(…))`. Nothing of it runs yet."""
-    contexts: list[AbstractContextManager[World]] = []
+    with ExitStack() as worlds:
 
-    def make(shops: Sequence[str], log: Log | None = None) -> World:
-        context = ended(World(tmp_path / f"world-{len(contexts)}", shops, log=log, seed=SEED), request)
-        contexts.append(context)
-        return context.__enter__()
+        def make(shops: Sequence[str], log: Log | None = None) -> World:
+            return worlds.enter_context(world_of(request.node.name, request, shops, log))
 
-    yield make
-    for context in contexts:
-        context.__exit__(None, None, None)
+        yield make
 
 
 @pytest.fixture

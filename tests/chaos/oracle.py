@@ -38,7 +38,7 @@ def judge(ledger: Ledger, evidence: Evidence) -> list[str]:
     return [
         *_invented(ledger, evidence),
         *_lost(ledger, evidence),
-        *_out_of_order(ledger, evidence.arrivals),
+        *_out_of_order(ledger, evidence),
         *_counted_wrongly(ledger, evidence),
         *_out_of_balance(ledger, evidence),
     ]
@@ -88,14 +88,17 @@ def _lost(ledger: Ledger, evidence: Evidence) -> Iterator[str]:
     )
 
 
-def _out_of_order(ledger: Ledger, arrivals: Sequence[Arrival]) -> Iterator[str]:
-    """Look at first arrivals only: repeats may follow (G3)."""
+def _out_of_order(ledger: Ledger, evidence: Evidence) -> Iterator[str]:
+    """Look at first arrivals only: repeats may follow (G3). What was dead-lettered has its place there; that a forwarder, killed
+    before it could commit that, sent it once more is a repeat as well.
+    """
+    dead = set(evidence.dead)
     seen: set[int] = set()
     latest: dict[int, int] = {}
     late: list[str] = []
-    for arrival in arrivals:
+    for arrival in evidence.arrivals:
         number = arrival.number
-        if number is None or number in seen or ledger.state(number) != ACKNOWLEDGED:
+        if number is None or number in seen or number in dead or ledger.state(number) != ACKNOWLEDGED:
             continue
         seen.add(number)
         key = ledger.key(number)

@@ -71,6 +71,8 @@ def test_kept_promises_are_no_fault() -> None:
     with_the_doubtful_one = [*_evidence().arrivals, _arrival(5)]
     balance = Balance("acme", accepted=5, delivered=4, dead_lettered=1, waiting=0, unaccounted=0)
     assert judge(_ledger(), _evidence(arrivals=with_the_doubtful_one, logged=[0, 1, 2, 4, 5], balance=balance)) == []
+    late_but_dead_lettered_in_time = [GOOD[1], GOOD[0], GOOD[3]]
+    assert judge(_ledger(), _evidence(arrivals=late_but_dead_lettered_in_time, dead=[0, 4])) == []
 
 
 GOOD = _evidence().arrivals

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import defaultdict
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import orjson
 
@@ -64,9 +64,8 @@ async def _numbers_by_storefront(broker: Broker, topic: str) -> dict[str, list[i
 
 
 def _number(value: bytes | None) -> int:
-    """Return the number that an event carries, -1 when it carries none: others may write to these topics, too."""
-    event: Any = orjson.loads(value) if value else {}
+    """Return the number that an event carries; -1 when it carries none, as what is in `ecommerce.rejected` need not."""
     try:
-        return int(event["properties"]["n"])
+        return int(orjson.loads(value or b"{}")["properties"]["n"])
     except (KeyError, TypeError, ValueError):
         return -1

@@ -63,7 +63,7 @@ class World:
         self.seed = seed
         self.logs = folder / "logs"
         self.config = folder / "sluice.toml"
-        self.logs.mkdir(parents=True)
+        self.logs.mkdir()
         write(
             self.config,
             log=log or Log(),

@@ -6,16 +6,17 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.chaos.configuration import Log
-from tests.chaos.fixtures import SEED, ended, make_world, session
+from tests.chaos.fixtures import make_world, session, world_of
 from tests.chaos.length import shop_names
 from tests.chaos.upstream import Upstream
 from tests.chaos.weather import calm
-from tests.chaos.world import World
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     import aiohttp
+
+    from tests.chaos.world import World
 
 __all__ = ["make_world", "session"]
 
@@ -25,11 +26,10 @@ SHOPS = ("large", "skipped", "drained", "ended", "broken", "down", "well")
 
 
 @pytest.fixture(scope="session", params=["embedded", pytest.param("kafka", marks=pytest.mark.kafka)])
-def shared_world(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+def shared_world(request: pytest.FixtureRequest) -> Iterator[World]:
     """One gateway, one forwarder and one sandbox, each a process, on one of the two brokers."""
     log = Log() if request.param == "embedded" else Log(request.getfixturevalue("kafka").bootstrap_servers)
-    folder = tmp_path_factory.mktemp("e2e") / request.param
-    with ended(World(folder, shop_names(*SHOPS), log=log, seed=SEED), request) as world:
+    with world_of(f"e2e-{request.param}", request, shop_names(*SHOPS), log) as world:
         yield world
 
 

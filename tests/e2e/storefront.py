@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import time
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -39,7 +40,7 @@ class Storefront:
         """Send one body as it is; `seconds`: how long the answer may take."""
         limit = aiohttp.ClientTimeout(total=seconds)
         sent = self._headers | {name.replace("_", "-"): value for name, value in headers.items()}
-        async with self._session.post(self._url + path, data=body, headers=sent, timeout=limit) as response:
+        async with self._session.post(self._url + path, data=io.BytesIO(body), headers=sent, timeout=limit) as response:
             return Answer(response.status, orjson.loads(await response.read()))
 
     async def track(self, text: bytes) -> Answer:
