@@ -1,0 +1,183 @@
+"""One call of `publish`, and the batch that carries calls to Kafka."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from aiokafka.record.default_records import DefaultRecordBatchBuilder
+
+from broker.interface import NotAcknowledged, RecordTooLarge, Unavailable
+
+if TYPE_CHECKING:
+    import asyncio
+    from collections import deque
+    from collections.abc import Sequence
+
+    from broker.interface import BrokerError, Headers, Message
+
+BATCH_BYTES = 512 * 1024
+"""How much one batch gathers before compression. A single record may be larger: it then travels alone."""
+
+_bound = DefaultRecordBatchBuilder.estimate_size_in_bytes
+
+
+def as_list(headers: Headers) -> list[tuple[str, bytes]]:
+    """Return headers as aiokafka's compiled builder insists on having them."""
+    return headers if type(headers) is list else list(headers)
+
+
+def record_bytes(message: Message) -> int:
+    """Return how large a batch of this one record is at most, before compression."""
+    key, value, headers = message
+    size: int = _bound(key, value, as_list(headers))
+    return size
+
+
+class Call:
+    """Messages of one `publish`, in order; `future` is the caller's.
+
+    The first `taken` messages went on board of a batch, `acknowledged` of them are durable; `handed` once any may have been
+    written. `size` counts against what may wait. `begun` and `deadline` are on the monotonic clock. `checked`: no message
+    is larger than the topic takes. A call is `waiting` in its lane until its last message is taken, and `flying` while a
+    batch carries some of them.
+    """
+
+    __slots__ = (
+        "acknowledged",
+        "begun",
+        "checked",
+        "deadline",
+        "flying",
+        "future",
+        "handed",
+        "messages",
+        "size",
+        "taken",
+        "waiting",
+    )
+
+    def __init__(
+        self,
+        messages: Sequence[Message],
+        size: int,
+        future: asyncio.Future[None],
+        begun: float,
+        deadline: float,
+        *,
+        checked: bool,
+    ) -> None:
+        self.messages = messages
+        self.size = size
+        self.future = future
+        self.begun = begun
+        self.deadline = deadline
+        self.checked = checked
+        self.taken = 0
+        self.acknowledged = 0
+        self.handed = False
+        self.waiting = True
+        self.flying = False
+
+    def fail(self, error: BrokerError) -> None:
+        """Tell the caller, unless it was told before or gave up."""
+        if not self.future.done():
+            # One of its own for each caller: an error collects the traceback of whoever meets it.
+            self.future.set_exception(type(error)(*error.args))
+
+    def expire(self, where: str, why: str | None) -> None:
+        """Tell the caller that its time is up: in doubt, or surely not written."""
+        seconds = f"{self.deadline - self.begun:g} s" + (f": {why}" if why else "")
+        if self.handed:
+            self.fail(NotAcknowledged(f"{where}: no acknowledgement within {seconds}"))
+        else:
+            self.fail(Unavailable(f"{where}: could not be handed to Kafka within {seconds}"))
+
+
+class Part(NamedTuple):
+    """The messages of a call, from `start` up to `stop`, that a batch carries."""
+
+    call: Call
+    start: int
+    stop: int
+
+
+class Flight:
+    """A batch on its way, since `since`. `begun` is when the oldest call in it was made, `deadline` when that one's time is up."""
+
+    __slots__ = ("begun", "deadline", "outcome", "parts", "since")
+
+    def __init__(self, parts: list[Part], since: float) -> None:
+        self.parts = parts
+        self.since = since
+        self.begun = parts[0].call.begun
+        self.deadline = parts[0].call.deadline
+        self.outcome: asyncio.Future[Any] | None = None
+
+    def abandon(self, error: Exception) -> None:
+        """Stop waiting for the acknowledgement."""
+        if self.outcome is not None and not self.outcome.done():
+            self.outcome.set_exception(error)
+
+
+class Hold:
+    """A batch being filled. It takes `BATCH_BYTES`, but not more than `limit`, which is what the topic takes; a single record may be
+    larger than the first. `timestamp`: milliseconds since the epoch.
+    """
+
+    def __init__(self, producer: Any, limit: int, timestamp: int) -> None:
+        self.batch = producer.create_batch()
+        self._timestamp = timestamp
+        # aiokafka itself minds the size of a batch, but not the topic's limit where that is smaller.
+        self._room = limit if limit < BATCH_BYTES else None
+
+    def load(self, messages: Sequence[Message], start: int) -> int:
+        """Take messages from `start` on; return the index of the first that found no room."""
+        append = self.batch.append
+        timestamp = self._timestamp
+        at = start
+        for message in messages[start:] if start else messages:
+            if self._room is not None and not self._fits(record_bytes(message)):
+                break
+            key, value, headers = message
+            if append(timestamp=timestamp, key=key, value=value, headers=as_list(headers)) is None:
+                break
+            at += 1
+        return at
+
+    def _fits(self, size: int) -> bool:
+        room = self._room
+        if room is None or size <= room:
+            self._room = None if room is None else room - size
+            return True
+        empty: bool = self.batch.record_count() == 0
+        return empty
+
+
+def board(waiting: deque[Call], hold: Hold, limit: int) -> list[Part]:
+    """Fill `hold` from the calls that wait; return what it carries.
+
+    A call with a record above `limit` fails with RecordTooLarge. Those calls, and the ones that were answered meanwhile,
+    are left waiting with their future done.
+    """
+    parts: list[Part] = []
+    for call in waiting:
+        if call.future.done() or not (call.checked or _check(call, limit)):
+            continue
+        start = call.taken
+        stop = hold.load(call.messages, start)
+        if stop > start:
+            parts.append(Part(call, start, stop))
+            call.taken = stop
+            call.handed = call.flying = True
+        if stop < len(call.messages):
+            break
+    return parts
+
+
+def _check(call: Call, limit: int) -> bool:
+    largest = max(map(record_bytes, call.messages), default=0)
+    if largest > limit:
+        call.fail(RecordTooLarge(f"a record of up to {largest} bytes; its topic takes {limit}"))
+        return False
+    call.checked = True
+    return True

@@ -1,0 +1,130 @@
+"""Between aiokafka's rebalances and our listener: what happens in aiokafka's task is told from the one that polls."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+from aiokafka import ConsumerRebalanceListener
+from aiokafka import TopicPartition as ClientPartition
+
+from broker.interface import Assignment, TopicPartition, Unavailable
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Sequence
+
+    from broker.kafka.admin import Admin
+
+REBALANCE_SECONDS = 60.0
+"""How long the group waits for a member that is revoking."""
+
+_REVOKE_SECONDS = REBALANCE_SECONDS - 5.0
+
+
+class Rebalance(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka ships no types
+    """One consumer's place in its group.
+
+    `settled` while the consumer owns something, or nothing, for certain and stands at the right positions: only then may
+    records be fetched. `leaving`: `revoked` is still to be told of what is owned, and the group waits for it. `fresh`: what
+    is newly owned and still to be told. `woken` is done when any of that changed.
+    """
+
+    def __init__(self, group: str, admin: Admin) -> None:
+        self._group = group
+        self._admin = admin
+        self._consumer: Any = None
+        self._left: asyncio.Future[None] | None = None
+        self._owns = False
+        self._closed = False
+        self.settled = False
+        self.fresh: Sequence[Assignment] | None = None
+        self.woken: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self.fault: Unavailable | None = None
+
+    @property
+    def leaving(self) -> bool:
+        """Whether the listener must hear of a revocation."""
+        return self._left is not None
+
+    def attach(self, consumer: Any) -> None:
+        """Serve this consumer, which is started but subscribes only now."""
+        self._consumer = consumer
+
+    def took_over(self) -> None:
+        """Note that the listener is about to hear of `fresh`."""
+        self.fresh = None
+        self._owns = True
+
+    def left(self) -> None:
+        """Note that the listener has heard of the revocation: the group need wait no longer."""
+        self._owns = False
+        if self._left is not None and not self._left.done():
+            self._left.set_result(None)
+        self._left = None
+
+    def arm(self) -> None:
+        """Have `woken` tell of what happens from now on."""
+        if self.woken.done():
+            self.woken = asyncio.get_running_loop().create_future()
+
+    def wake(self) -> None:
+        """Bring whoever waits for `woken` to look again."""
+        if not self.woken.done():
+            self.woken.set_result(None)
+
+    def close(self) -> None:
+        """Hold up aiokafka's task no longer."""
+        self._closed = True
+        self.settled = False
+        self.fresh = None
+        self.left()
+        self.wake()
+
+    async def on_partitions_revoked(self, revoked: Collection[Any]) -> None:
+        """Wait until the listener, told by whoever polls, is done with what it owned. aiokafka's heartbeats go on meanwhile."""
+        del revoked  # everything: rebalances are eager
+        self.settled = False
+        self.fresh = None
+        if self._owns and not self._closed:
+            self._left = asyncio.get_running_loop().create_future()
+            self.wake()
+            # In vain if nobody polls: then the group goes on without us, and a commit will be refused.
+            await asyncio.wait([self._left], timeout=_REVOKE_SECONDS)
+
+    async def on_partitions_assigned(self, assigned: Iterable[Any]) -> None:
+        """Take up the positions: the commits, else the logs' beginnings. Nothing is fetched from where there is no telling."""
+        partitions = sorted(TopicPartition(*each) for each in assigned)
+        while not self._closed:
+            try:
+                assignments = await positions(self._admin, self._group, partitions)
+            except Unavailable as error:
+                self.fault = error
+                continue
+            self.fault = None
+            for each in assignments:
+                place(self._consumer, each)
+            self.fresh = assignments
+            self.settled = True
+            self.wake()
+            return
+
+
+async def positions(admin: Admin, group: str, partitions: Sequence[TopicPartition]) -> list[Assignment]:
+    """Return where `group` is to read on in each partition. Raises Unavailable."""
+    commits = await admin.committed(group, partitions)
+    ranges = await admin.log_ranges(partitions)
+    assignments = []
+    for partition in partitions:
+        commit, log = commits[partition], ranges[partition]
+        position = log.start if commit is None else commit.offset
+        outside = not log.start <= position <= log.end
+        assignments.append(Assignment(partition, position, commit, log, out_of_range=outside))
+    return assignments
+
+
+def place(consumer: Any, assignment: Assignment) -> None:
+    """Put the consumer where the assignment says; where that is out of range it fetches nothing. Does not wait."""
+    partition = ClientPartition(*assignment.partition)
+    consumer.seek(partition, assignment.position)
+    if assignment.out_of_range:
+        consumer.pause(partition)

@@ -1,0 +1,303 @@
+"""A member of a consumer group on Kafka."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+from aiokafka import AIOKafkaConsumer
+from aiokafka import TopicPartition as ClientPartition
+from aiokafka.errors import (
+    CommitFailedError,
+    IllegalStateError,
+    KafkaError,
+    NoOffsetForPartitionError,
+    OffsetOutOfRangeError,
+)
+
+from broker.interface import Assignment, Fenced, Subscription, TopicPartition, Unavailable
+from broker.kafka import inside
+from broker.kafka.connection import REQUEST_TIMEOUT_MS
+from broker.kafka.rebalance import REBALANCE_SECONDS, Rebalance, positions
+from broker.kafka.refusals import said
+from broker.kafka.teardown import stop_within
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping, Sequence
+
+    from structlog.typing import FilteringBoundLogger
+
+    from broker.interface import Commit, RebalanceListener, Record
+    from broker.kafka.admin import Admin
+    from broker.kafka.connection import Connection
+    from runtime.clock import Clock
+
+METADATA_BYTES = 4_000
+
+_BUFFER_BYTES = 32 * 1024 * 1024
+_LEAST_FETCH_BYTES = 64 * 1024
+_MOST_FETCH_BYTES = 1024 * 1024
+_RESPONSE_BYTES = 8 * 1024 * 1024
+
+_COMMIT_SECONDS = 10.0
+_SILENCE_SECONDS = 15.0
+_START_SECONDS = 15.0
+_STOP_SECONDS = 3.0
+
+_NOWHERE = ClientPartition("", -1)
+"""Asking for records of this partition asks for none, and shows the group that we are alive."""
+
+
+class KafkaSubscription(Subscription):
+    """See `broker.interface.Subscription`. Life: `join` (by KafkaBroker) → as there.
+
+    `partitions` is how many there are to share among the members: so many share the memory for what is fetched ahead.
+    """
+
+    def __init__(
+        self,
+        connection: Connection,
+        admin: Admin,
+        log: FilteringBoundLogger,
+        clock: Clock,
+        *,
+        group: str,
+        topics: Sequence[str],
+        partitions: int,
+        listener: RebalanceListener,
+    ) -> None:
+        self._connection = connection
+        self._admin = admin
+        self._log = log.bind(group=group)
+        self._clock = clock
+        self._group = group
+        self._topics = list(topics)
+        self._partitions = max(1, partitions)
+        self._listener = listener
+        self._consumer: Any = None
+        self._rebalance = Rebalance(group, admin)
+        self._owned: dict[TopicPartition, Assignment] = {}
+        self._stranded: set[TopicPartition] = set()
+        self._silent_since = clock.monotonic()
+        self._polling = asyncio.Lock()
+        self._closed = False
+
+    @property
+    def assignment(self) -> frozenset[TopicPartition]:
+        """What the listener was told that it owns."""
+        return frozenset(self._owned)
+
+    async def join(self) -> None:
+        """Connect and begin to join, which goes on in the background. Raises Unavailable."""
+        rebalance = Rebalance(self._group, self._admin)
+        consumer = AIOKafkaConsumer(
+            **self._connection.arguments(),
+            group_id=self._group,
+            enable_auto_commit=False,
+            auto_offset_reset="none",
+            isolation_level="read_committed",
+            request_timeout_ms=REQUEST_TIMEOUT_MS,
+            metadata_max_age_ms=5_000,
+            heartbeat_interval_ms=1_000,
+            session_timeout_ms=10_000,
+            rebalance_timeout_ms=int(REBALANCE_SECONDS * 1000),
+            max_poll_interval_ms=300_000,
+            fetch_max_wait_ms=min(500, max(100, self._partitions)),
+            fetch_max_bytes=_RESPONSE_BYTES,
+            max_partition_fetch_bytes=min(
+                _MOST_FETCH_BYTES, max(_LEAST_FETCH_BYTES, _BUFFER_BYTES // self._partitions)
+            ),
+        )
+        rebalance.attach(consumer)
+        try:
+            async with asyncio.timeout(_START_SECONDS):
+                await consumer.start()
+        except BaseException as error:
+            await stop_within(consumer, 0)
+            if isinstance(error, KafkaError | OSError | TimeoutError):
+                raise Unavailable(f"Kafka at {self._connection.servers} cannot be read: {said(error)}") from None
+            raise
+        consumer.subscribe(topics=self._topics, listener=rebalance)
+        self._consumer, self._rebalance = consumer, rebalance
+        self._silent_since = self._clock.monotonic()
+
+    async def poll(
+        self,
+        timeout: float,  # noqa: ASYNC109  # the interface's
+        partitions: Collection[TopicPartition] | None = None,
+        max_records: int = 10_000,
+    ) -> Mapping[TopicPartition, Sequence[Record]]:
+        """See the interface. Raises Unavailable too when nothing at all was heard of Kafka for 15 s."""
+        async with self._polling:
+            deadline = self._clock.monotonic() + timeout
+            while not self._closed:
+                await self._revive()
+                self._rebalance.arm()
+                await self._tell()
+                records = await self._take(partitions, max_records)
+                if records:
+                    return records
+                left = deadline - self._clock.monotonic()
+                if left <= 0:
+                    self._complain(partitions)
+                    break
+                await self._wait(left)
+            return {}
+
+    async def commit(self, commits: Mapping[TopicPartition, Commit]) -> None:
+        """See the interface. When a partition is not owned, nothing is written for any. Raises ValueError for more than 4,000
+        bytes beside an offset.
+        """
+        foreign = [partition for partition in commits if partition not in self._owned]
+        if foreign or self._consumer is None:
+            raise Fenced(f"group {self._group} gave to others: {', '.join(map(_name, foreign or commits))}")
+        for partition, commit in commits.items():
+            if len(commit.metadata.encode()) > METADATA_BYTES:
+                raise ValueError(f"{_name(partition)}: more than {METADATA_BYTES} bytes beside a commit")
+        if not commits:
+            return
+        places = {
+            ClientPartition(*partition): (commit.offset, commit.metadata) for partition, commit in commits.items()
+        }
+        try:
+            async with asyncio.timeout(_COMMIT_SECONDS):
+                await self._consumer.commit(places)
+        except TimeoutError:
+            raise Unavailable(f"Kafka did not take a commit of group {self._group} in {_COMMIT_SECONDS:g} s") from None
+        except (CommitFailedError, IllegalStateError) as error:
+            raise Fenced(f"group {self._group} went on without this member: {said(error)}") from None
+        except KafkaError as error:
+            raise Unavailable(f"Kafka does not take commits of group {self._group}: {said(error)}") from None
+
+    async def close(self) -> None:
+        """See the interface. What the listener raises is logged: there is nobody to hand it to."""
+        if self._closed:
+            return
+        self._closed = True
+        self._rebalance.wake()
+        async with self._polling:
+            try:
+                await self._tell_revoked()
+            except Exception as error:  # noqa: BLE001 - whatever it is, the member must leave its group
+                self._log.error("listener failed while closing", exc_info=error)
+            self._rebalance.close()
+            if self._consumer is not None:
+                await stop_within(self._consumer, _STOP_SECONDS)
+                self._consumer = None
+
+    async def _tell(self) -> None:
+        """Tell the listener what changed."""
+        rebalance = self._rebalance
+        if rebalance.leaving:
+            await self._tell_revoked()
+        if rebalance.fresh is not None:
+            assignments = rebalance.fresh
+            rebalance.took_over()
+            self._silent_since = self._clock.monotonic()
+            self._stranded.clear()
+            self._owned = {each.partition: each for each in assignments}
+            if assignments:
+                await self._listener.assigned(assignments)
+        while self._stranded:
+            await self._tell_stranded(self._stranded.pop())
+
+    async def _tell_revoked(self) -> None:
+        """Whatever the listener raises, the group does not wait for it any longer."""
+        try:
+            if self._owned:
+                await self._listener.revoked(tuple(self._owned))
+        finally:
+            self._owned = {}
+            self._rebalance.left()
+
+    async def _tell_stranded(self, partition: TopicPartition) -> None:
+        """Give a partition whose log went away from under the position to its owner anew, as out of range."""
+        try:
+            (found,) = await positions(self._admin, self._group, [partition])
+        except Unavailable:
+            self._stranded.add(partition)
+            raise
+        if partition not in self._owned:
+            return
+        stranded = Assignment(partition, self._owned[partition].position, found.commit, found.log, out_of_range=True)
+        self._log.error("offset out of range", topic=partition.topic, partition=partition.partition, log=found.log)
+        await self._listener.revoked([partition])
+        self._owned[partition] = stranded
+        await self._listener.assigned([stranded])
+
+    async def _take(
+        self, partitions: Collection[TopicPartition] | None, max_records: int
+    ) -> Mapping[TopicPartition, Sequence[Record]]:
+        """Return what was fetched already. Never waits: see `inside.data_waiter`."""
+        consumer = self._consumer
+        try:
+            if not self._rebalance.settled or self._rebalance.leaving:
+                inside.raise_group_errors(consumer)
+                return {}
+            wanted = self._wanted(partitions)
+            # Asked for nothing in particular, aiokafka need not look for each partition in a list.
+            everything = len(wanted) == len(self._owned) > 0
+            asked = [] if everything else [ClientPartition(*each) for each in wanted] or [_NOWHERE]
+            records: Mapping[TopicPartition, Sequence[Record]] = await consumer.getmany(
+                *asked, timeout_ms=0, max_records=max_records
+            )
+        except OffsetOutOfRangeError as error:
+            for partition in error.args[0]:
+                consumer.pause(partition)
+                self._stranded.add(TopicPartition(*partition))
+            self._rebalance.wake()
+            return {}
+        except NoOffsetForPartitionError:
+            # Noted before `place` put the consumer where it belongs.
+            return {}
+        except KafkaError as error:
+            raise Unavailable(f"group {self._group} cannot read: {said(error)}") from None
+        return records
+
+    def _wanted(self, partitions: Collection[TopicPartition] | None) -> list[TopicPartition]:
+        owned = self._owned
+        among = owned if partitions is None else partitions
+        return [each for each in among if (assignment := owned.get(each)) is not None and not assignment.out_of_range]
+
+    async def _wait(self, seconds: float) -> None:
+        """Wait for records, for a rebalance, or until the time is up."""
+        arrived = inside.data_waiter(self._consumer)
+        try:
+            await asyncio.wait({arrived, self._rebalance.woken}, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            if not arrived.cancel() and not arrived.cancelled():
+                arrived.exception()  # what it is, the next look tells
+
+    def _complain(self, partitions: Collection[TopicPartition] | None) -> None:
+        """Raise Unavailable when nothing was heard for long, although something should have been."""
+        now = self._clock.monotonic()
+        servers = self._connection.servers
+        if not self._rebalance.settled:
+            if self._rebalance.fault is not None:
+                raise self._rebalance.fault
+            if now - self._silent_since > REBALANCE_SECONDS + _SILENCE_SECONDS:
+                raise Unavailable(f"group {self._group} at Kafka {servers} has not shared out its partitions")
+            return
+        wanted = self._wanted(partitions)
+        heard = [self._consumer.last_poll_timestamp(ClientPartition(*each)) for each in wanted]
+        latest = max((each for each in heard if each is not None), default=0) / 1000
+        silent = min(now - self._silent_since, self._clock.now() - latest)
+        if wanted and silent > _SILENCE_SECONDS:
+            raise Unavailable(f"nothing was heard of Kafka at {servers} for {silent:.0f} s")
+
+    async def _revive(self) -> None:
+        """Join anew when the consumer broke. Raises Unavailable."""
+        if self._consumer is not None:
+            reason = inside.ended(self._consumer)
+            if reason is None:
+                return
+            self._log.error("kafka consumer failed, joining anew", reason=reason)
+            broken, self._consumer = self._consumer, None
+            await self._tell_revoked()
+            self._rebalance.close()
+            await stop_within(broken, _STOP_SECONDS)
+        await self.join()
+
+
+def _name(partition: TopicPartition) -> str:
+    return f"{partition[0]}/{partition[1]}"
