@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import bisect
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -56,5 +57,5 @@ class Outcome:
         """Count one refused line."""
         refused = self.refused.setdefault(reason, Refused())
         refused.count += 1
-        if len(refused.lines) < LINES_SHOWN:
-            refused.lines.append(number)
+        bisect.insort(refused.lines, number)
+        del refused.lines[LINES_SHOWN:]

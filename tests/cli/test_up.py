@@ -209,3 +209,16 @@ async def test_the_demo_sends_nothing_to_a_real_ingestion_api(sluice: Installati
 
     assert done.code == 1
     assert done.err == "sluice: --demo: no storefront delivers to the sandbox, and made-up orders go nowhere else\n"
+
+
+async def test_a_second_ctrl_c_ends_everything_at_once(sluice: Installation) -> None:
+    async with sluice.started("up") as process:
+        await printed(process, SERVING)
+        roles = roles_of(process)
+        roles["gateway"].suspend()  # it will never drain
+        process.send_signal(signal.SIGINT)
+        await printed(process, "draining")
+        done = await finish(process, signal.SIGINT)
+
+    assert done.code == 128 + signal.SIGINT
+    await until(lambda: not any(role.is_running() for role in roles.values()))
