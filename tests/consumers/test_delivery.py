@@ -341,8 +341,8 @@ async def test_the_oldest_record_in_memory_is_known(sink: Sink) -> None:
         shop.feed("a2")
         assert shop.route.oldest() == 1_800_000_000.0
         hold.set()
-        await shop.until(lambda: shop.finished)
-        assert shop.route.oldest() is None
+        await shop.until(lambda: shop.route.oldest() is None)
+        assert shop.finished
 
 
 @pytest.mark.parametrize("seed", range(12))
