@@ -114,7 +114,7 @@ class Demo:
         deadline = self._clock.monotonic() + SETTLE_SECONDS
         events = events_topic(self._storefront.name)
         while True:
-            verdict.api = await self._overview()
+            await self._overview(verdict)
             verdict.other = await sums.of_records(self._broker.read(events), days.marks())
             verdict.dead = await sums.of_records(self._dead_letters(), ())
             verdict.balance = await self._balance()
@@ -128,12 +128,12 @@ class Demo:
             if dict(record.headers).get("storefront") == name:
                 yield record
 
-    async def _overview(self) -> sums.Sums | None:
+    async def _overview(self, verdict: Verdict) -> None:
+        verdict.api = None
         ingestion = self._storefront.ingestion
         timeout = aiohttp.ClientTimeout(total=API_SECONDS)
         try:
             async with aiohttp.ClientSession(timeout=timeout) as session:
-                return await sums.of_overview(session, ingestion.url, ingestion.api_key.get_secret_value())
+                verdict.api = await sums.of_overview(session, ingestion.url, ingestion.api_key.get_secret_value())
         except (aiohttp.ClientError, TimeoutError) as error:
-            self._console.print(f"the ingestion API does not answer: {error}", style="bold red")
-            return None
+            verdict.api_fault = str(error) or "no answer in time"

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Self
 from runtime.errors import OperatorError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
     from types import TracebackType
 
@@ -21,12 +22,13 @@ class DataDirectory:
     """`path` with everything that `up` keeps in it, and the right to use it.
 
     Two locks: one that only `up` itself holds, and one that its roles inherit. The kernel drops a lock with the last
-    process that holds it, however that ends. Life: `async with`.
+    process that holds it, however that ends. `tell` is given what a user should know meanwhile. Life: `async with`.
     """
 
-    def __init__(self, path: Path, patience: float) -> None:
+    def __init__(self, path: Path, patience: float, tell: Callable[[str], None]) -> None:
         self.path = path
         self._patience = patience
+        self._tell = tell
         self._descriptors: list[int] = []
 
     @property
@@ -75,6 +77,9 @@ class DataDirectory:
         self._close()
 
     async def _lock_after_the_last(self, roles: int) -> None:
+        if _locked(roles):
+            return
+        self._tell("the processes of the last run have not ended yet; waiting for them …")
         try:
             async with asyncio.timeout(self._patience):
                 while not _locked(roles):  # noqa: ASYNC110  # the kernel sets no event

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import click
 
 from cli import ports, screen
-from cli.child import Child, RoleCommand
+from cli.child import GRACE_SECONDS, Child, RoleCommand
 from cli.demo import storefront_of
 from cli.directory import DataDirectory
 from cli.options import config_option
@@ -54,7 +54,8 @@ async def _up(settings: Settings, config_path: Path | None, *, demo: bool) -> in
     clock = SystemClock()
     console = screen.console()
     drain_seconds = settings.gateway.drain_seconds
-    async with DataDirectory(Path(settings.broker.path), drain_seconds) as directory:
+    patience = drain_seconds + GRACE_SECONDS
+    async with DataDirectory(Path(settings.broker.path), patience, console.print) as directory:
         found = ports.reserve(_wanted(settings))
         environ = {**os.environ, **_environment(found)}
         with closing(Leash()) as leash:

@@ -26,7 +26,7 @@ class Verdict:
 
     `day`: what its file must come to; `outcome`: what the gateway answered; `files`: what all files sent came to; `other`:
     what else the log holds; `dead`: what stands in the dead letters; `api`: what the ingestion API computes, None when it
-    could not be asked.
+    could not be asked, for the reason in `api_fault`.
     """
 
     day: Figures
@@ -36,6 +36,7 @@ class Verdict:
     other: Sums = field(default_factory=Sums)
     dead: Sums = field(default_factory=Sums)
     api: Sums | None = None
+    api_fault: str = ""
 
     @property
     def expected(self) -> Sums:
@@ -56,7 +57,7 @@ class Verdict:
         if balance.unaccounted:
             yield f"unaccounted for: {balance.unaccounted:,}"
         if self.api is None:
-            yield "the ingestion API did not tell its figures"
+            yield f"the ingestion API did not tell its figures ({self.api_fault})"
             return
         expected = self.expected
         api = self.api.rows()

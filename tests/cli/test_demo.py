@@ -131,7 +131,7 @@ def test_what_agrees_is_balanced() -> None:
         ({"balance": Balance("shop", 9, 8, 0, 0, 1)}, "unaccounted for: 1"),
         ({"api": Sums(2, 499, 1, 100)}, "revenue EUR: 4.99 at the ingestion API, 5.00 went in"),
         ({"api": Sums(3, 500, 1, 100)}, "orders: 3 at the ingestion API, 2 went in"),
-        ({"api": None}, "the ingestion API did not tell its figures"),
+        ({"api": None, "api_fault": "refused"}, "the ingestion API did not tell its figures (refused)"),
         ({"other": Sums(1, 200, 0, 0)}, "orders: 2 at the ingestion API, 3 went in"),
         ({"outcome": Outcome(taken=10, accepted=8)}, "the gateway answered 8 of 10 events"),
     ],

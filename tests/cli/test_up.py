@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
     from prometheus_client import Metric
 
+    from tests.kafka.fixtures import RunningKafka
+
 SERVING = "serving until Ctrl-C"
 ROLES = ["gateway", "forwarder", "sandbox"]
 
@@ -163,16 +165,18 @@ async def test_a_role_that_dies_starts_again_while_the_others_serve(sluice: Inst
 async def test_a_killed_up_leaves_nothing_behind_and_the_next_counts_what_was_sent(sluice: Installation) -> None:
     async with sluice.started("up", "--demo") as process:
         await printed(process, "admin")
-        children = list(roles_of(process).values())
+        children = roles_of(process)
         async with asyncio.timeout(30):
             while not await something_accepted(sluice):  # noqa: ASYNC110  # another process cannot set our event
                 await asyncio.sleep(0.01)
+        children["gateway"].suspend()
         process.kill()
         await process.wait()
-        # Started at once: it waits until the roles of the last one have ended.
         async with sluice.started("up", "--demo") as again:
+            await printed(again, "the processes of the last run have not ended yet")
+            children["gateway"].resume()
             text = await printed(again, SERVING)
-            assert not any(child.is_running() for child in children)
+            assert not any(child.is_running() for child in children.values())
             done = await finish(again, signal.SIGINT)
 
     assert "day 2" in text
@@ -222,3 +226,20 @@ async def test_a_second_ctrl_c_ends_everything_at_once(sluice: Installation) -> 
 
     assert done.code == 128 + signal.SIGINT
     await until(lambda: not any(role.is_running() for role in roles.values()))
+
+
+@pytest.mark.kafka
+async def test_with_a_kafka_configured_the_roles_run_on_that(tmp_path: Path, kafka: RunningKafka) -> None:
+    broker = f'kind = "kafka"\nbootstrap_servers = "{kafka.bootstrap_servers}"\nreplication_factor = 1'
+    sluice = install(tmp_path, broker=broker)
+    name = f"shop-{sluice.ports['gateway']}"
+    sluice.rewrite('name = "shop"', f'name = "{name}"')  # the Kafka is shared: a topic of our own
+
+    async with sluice.started("up", "--demo") as process:
+        text = await printed(process, SERVING)
+        done = await finish(process, signal.SIGINT)
+
+    day = tally(shop.lines(1))
+    assert_shows(text, day, day)
+    assert f"from Kafka at {kafka.bootstrap_servers}" in text
+    assert done.code == 0
