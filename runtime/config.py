@@ -55,13 +55,13 @@ def load(path: FilePath | None = None, environ: Mapping[str, str] | None = None)
     from_file = {} if file is None else _parsed(text, str(file))
     from_environment = environment.read(environ)
     tree = _merged(from_file, from_environment)
-    if file is None:
-        tree.setdefault("storefronts", [_demo(tree.get("sandbox"))])
     origins = Origins(None if file is None else str(file), lines_of(text), from_environment, environ)
     faults = list(environment.unknown(environ, frozenset(_references(tree))))
+    if file is None and "storefronts" not in tree:
+        faults += _add_demo(tree, origins)
     settings, more = _validated(tree, {ENVIRON: environ}, origins)
     faults += more
-    if settings is None or faults:
+    if faults:
         raise ConfigError(sorted(faults, key=lambda fault: (fault.line is None, fault.line or 0)))
     return settings
 
@@ -100,19 +100,27 @@ def _merged(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any
     return merged
 
 
-def _demo(sandbox_table: Any) -> dict[str, Any]:
-    """Return the development storefront, which delivers to the sandbox where that will listen."""
+def _add_demo(tree: dict[str, Any], origins: Origins) -> list[Fault]:
+    """Add the development storefront, which delivers to the sandbox where that will listen; return what is wrong with that."""
     try:
-        sandbox = SandboxSettings.model_validate(sandbox_table or {})
+        sandbox = SandboxSettings.model_validate(tree.get("sandbox", {}))
     except ValidationError:  # told among the faults
         sandbox = SandboxSettings()
+    faults = []
+    if sandbox.port == 0:
+        message = "0 stands for any port: the development storefront could not know which"
+        faults.append(origins.fault(("sandbox", "port"), message, "give it one"))
     publishable, secret = DEMO_KEYS
-    return {
-        "name": "demo",
-        "publishable_keys": [publishable],
-        "secret_keys": [secret],
-        "ingestion": {"url": url_of(sandbox.host, sandbox.port), "api_key": secret},
-    }
+    url = url_of(sandbox.host, sandbox.port or SandboxSettings().port)
+    tree["storefronts"] = [
+        {
+            "name": "demo",
+            "publishable_keys": [publishable],
+            "secret_keys": [secret],
+            "ingestion": {"url": url, "api_key": secret},
+        }
+    ]
+    return faults
 
 
 def _references(value: Any) -> Iterator[str]:
@@ -127,8 +135,8 @@ def _references(value: Any) -> Iterator[str]:
         yield value.removeprefix("env:")
 
 
-def _validated(tree: dict[str, Any], context: dict[str, Any], origins: Origins) -> tuple[Settings | None, list[Fault]]:
-    """Return the settings as far as they can be made, and every fault of the tree."""
+def _validated(tree: dict[str, Any], context: dict[str, Any], origins: Origins) -> tuple[Settings, list[Fault]]:
+    """Return the settings and every fault of the tree; with faults, values that are wrong are at a default."""
     touched: Sequence[Path] = ()
     faults: list[Fault] = []
     try:

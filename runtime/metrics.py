@@ -62,7 +62,7 @@ _DELIVERY_SECONDS: Final = (
 )
 # From one page of a small report to an asynchronous export that the vendor queues.
 _PULL_SECONDS: Final = (0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 900.0, 3600.0)
-# The ingestion API takes at most 100 events a request.
+# The ingestion API takes at most 100 events a request; what is above 99 is a full one.
 _BATCH_EVENTS: Final = (1, 2, 5, 10, 25, 50, 75, 99, 100)
 
 

@@ -121,17 +121,18 @@ def run_role(
         drain_seconds=drain_seconds,
         watchdog=watchdog,
     )
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        loop = runner.get_loop()
+    try:
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            loop = runner.get_loop()
 
-        def ask(number: signal.Signals) -> None:
-            watchdog.arm()
-            loop.call_soon_threadsafe(process.stop, number.name)
+            def ask(number: signal.Signals) -> None:
+                watchdog.arm()
+                loop.call_soon_threadsafe(process.stop, number.name)
 
-        with StopSignals(ask, logs.flush):
-            code = runner.run(_live(process, settings, main, admin_port))
-    logs.close()
-    return code
+            with StopSignals(ask, logs.flush):
+                return runner.run(_live(process, settings, main, admin_port))
+    finally:
+        logs.close()
 
 
 async def _live(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -15,6 +16,7 @@ ENVIRON: Final = "environ"
 
 _MAX_FILE_BYTES: Final = 64 * 1024
 _KEY_PREFIX: Final = "tolk_"
+_VARIABLE: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
 def fault(message: str, cure: str) -> PydanticCustomError:
@@ -42,6 +44,8 @@ def resolve(value: Any, info: ValidationInfo) -> Any:
 def _from_environment(name: str, environ: dict[str, str]) -> str:
     if name.startswith(_KEY_PREFIX):  # shown nowhere: it is the key itself
         raise fault("names a key where a variable's name is expected", "write env:NAME, or the key without env:")
+    if not _VARIABLE.fullmatch(name):
+        raise fault("names no environment variable", "write env:NAME, with letters, digits and _")
     secret = environ.get(name)
     if not secret:
         state = "not set" if secret is None else "empty"

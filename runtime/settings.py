@@ -6,7 +6,7 @@ checked key by key only, and their secrets stand for themselves.
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import (
     AfterValidator,
@@ -32,9 +32,13 @@ class Section(BaseModel):
     @classmethod
     def _number_is_no_truth(cls, value: Any, info: ValidationInfo) -> Any:
         # Pydantic would take `port = true` for 1.
-        if isinstance(value, bool) and cls.model_fields[str(info.field_name)].annotation is not bool:
-            raise fault("is true or false where another value is expected", "see the documentation of the key")
+        if isinstance(value, bool) and _is_number(cls.model_fields[str(info.field_name)].annotation):
+            raise fault("is true or false where a number is expected", "give a number")
         return value
+
+
+def _is_number(annotation: Any) -> bool:
+    return annotation in (int, float) or any(map(_is_number, get_args(annotation)))
 
 
 Port = Annotated[int, Field(ge=0, le=65535)]

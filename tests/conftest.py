@@ -16,7 +16,7 @@ from blockbuster import blockbuster_ctx
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-pytest_plugins = ["tests.kafka.fixtures"]
+pytest_plugins = ["pytester", "tests.kafka.fixtures"]
 
 TESTS = Path(__file__).parent
 # Whose event loop must never wait for a disk, a lock or a socket. The broker's suite sees to its own.

@@ -46,6 +46,19 @@ def test_the_demo_storefront_follows_the_sandbox(
     assert settings.storefronts[0].ingestion.url == url
 
 
+def test_the_demo_storefront_needs_a_sandbox_whose_port_is_known(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(config.ConfigError) as caught:
+        config.load(environ={"SLUICE_SANDBOX__PORT": "0"})
+
+    assert str(caught.value) == (
+        "SLUICE_SANDBOX__PORT: sandbox.port: 0 stands for any port: the development storefront could not know which; "
+        "give it one"
+    )
+
+
 def test_sluice_toml_in_the_working_directory_is_the_default(file: Checked, monkeypatch: pytest.MonkeyPatch) -> None:
     file.path.write_text(SHOP, encoding="utf-8")
     monkeypatch.chdir(file.path.parent)
@@ -161,7 +174,7 @@ gateway = {}
     assert file.faults(text) == [
         "sluice.toml:2: broker.kind: has a value that is not known; use 'embedded' or 'kafka'",
         'sluice.toml:3: broker.partitons: unknown key; did you mean "partitions"?',
-        "sluice.toml:5: gateway.port: is true or false where another value is expected; see the documentation of the key",
+        "sluice.toml:5: gateway.port: is true or false where a number is expected; give a number",
         "sluice.toml:6: gateway.drain_seconds: is no number; give one, without quotes",
         'sluice.toml:7: gateway.record_clients: unknown key; did you mean "record_client"?',
         "sluice.toml:9: admin.port: is too large; give at most 65535",
@@ -181,6 +194,20 @@ gateway = {}
         "sluice.toml:23: forwarder.max_in_flight: is too small; give at least 1",
         "sluice.toml:24: forwarder.gateway: unknown key; known are max_batch_events, max_batch_wait_ms, max_in_flight",
     ]
+
+
+@pytest.mark.parametrize("value", ["true", "[true]", "{}"])
+@pytest.mark.parametrize("key", ["host", "port", "drain_seconds", "spool_path"])
+def test_a_value_of_the_wrong_kind_is_one_fault(file: Checked, key: str, value: str) -> None:
+    (fault,) = file.faults(f"[gateway]\n{key} = {value}\n{SHOP}")
+
+    assert fault.startswith(f"sluice.toml:2: gateway.{key}: is ")
+
+
+def test_an_odd_key_stays_on_its_line(file: Checked) -> None:
+    (fault,) = file.faults(f'"a\\nb".c = 1\n{SHOP}')
+
+    assert fault.startswith('sluice.toml:1: "a\\nb": unknown key; ')
 
 
 def test_a_fault_is_data_too(file: Checked) -> None:
