@@ -6,6 +6,7 @@ one core would do if it had nothing else to run.
 
 from __future__ import annotations
 
+import sys
 import tempfile
 from contextlib import ExitStack
 from pathlib import Path
@@ -20,6 +21,10 @@ from bench.table import show
 from tests.kafka.cluster import KafkaCluster
 
 
+WIDTH = 150
+"""Columns of the tables where there is no terminal to ask."""
+
+
 @click.command()
 @click.option("--seconds", default=4.0, show_default=True, help="Length of one load.")
 @click.option("--rounds", default=3, show_default=True, help="Loads of each kind, in alternation; medians are shown.")
@@ -27,7 +32,7 @@ from tests.kafka.cluster import KafkaCluster
 @click.option("--connections", default=100, show_default=True, help="Of the load with single events.")
 def main(seconds: float, rounds: int, events: int, connections: int) -> None:
     """Measure, and print tables."""
-    console = Console()
+    console = Console(width=None if sys.stdout.isatty() else WIDTH)
     with ExitStack() as stack:
         directory = Path(
             stack.enter_context(tempfile.TemporaryDirectory(prefix="sluice-bench-", dir=Path.cwd() / ".cache"))

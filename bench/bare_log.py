@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import sqlite3
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -44,7 +45,8 @@ def write(path: Path, rows: int) -> float:
 
 def main(directory: str, rows: int) -> None:
     """Write and print."""
-    print(orjson.dumps({"events_per_second": write(Path(directory) / "bare.db", rows)}).decode())
+    with tempfile.TemporaryDirectory(dir=directory) as fresh:
+        print(orjson.dumps({"events_per_second": write(Path(fresh) / "bare.db", rows)}).decode())
 
 
 if __name__ == "__main__":
