@@ -78,6 +78,7 @@ class EmbeddedBroker(Broker):
         await asyncio.gather(*(publisher.close() for publisher in self._publishers))
         for owner in self._transactional:
             await owner.close()
+        parts.readers.refuse()
         await parts.wakeups.close()
         await asyncio.get_running_loop().run_in_executor(None, _close_threads, parts)
 

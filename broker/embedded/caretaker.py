@@ -44,6 +44,7 @@ class Caretaker:
         self._stopping = threading.Event()
         self._thread: threading.Thread | None = None
         self._charges: list[_Charge] = []
+        self._measured = float("-inf")
 
     def start(self) -> None:
         """Begin, unless it has begun. Does not wait."""
@@ -61,16 +62,22 @@ class Caretaker:
         self._charges = [
             _Charge(self._directory, file, self._timing, self._clock, self._stopping, self._log) for file in LogFile
         ]
-        measured = float("-inf")
         while not self._stopping.is_set():
-            if self._clock.monotonic() - measured >= _GAUGE_SECONDS:
-                measured = self._clock.monotonic()
-                self._disk_bytes.set(self._directory.bytes_used())
+            self._measure()
             for charge in self._charges:
                 charge.look()
             self._stopping.wait(self._timing.housekeeping)
         for charge in self._charges:
             charge.close()
+
+    def _measure(self) -> None:
+        if self._clock.monotonic() - self._measured < _GAUGE_SECONDS:
+            return
+        self._measured = self._clock.monotonic()
+        try:
+            self._disk_bytes.set(self._directory.bytes_used())
+        except OSError as error:
+            self._log.warning("log not measured", reason=str(error))
 
 
 class _Charge:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from broker.embedded.directory import DataDirectory
 
 # How long SQLite itself waits for another process's transaction; they take milliseconds.
-_BUSY_SECONDS: Final = 2.0
+_BUSY_SECONDS: Final = 1.0
 
 _WORDS: Final = {
     "SQLITE_FULL": "the disk is full",

@@ -37,6 +37,10 @@ class Append:
         self.taken = False
         self.withdrawn = False
 
+    def drop(self) -> None:
+        """Free what is not going to be written: the entry itself stays queued until the writer comes to it."""
+        self.pieces = []
+
     def settle(self) -> None:
         """Tell the caller that it is on stable storage. Runs in the event loop."""
         self.pending.remove(self)
@@ -57,7 +61,7 @@ class Work(Generic[T]):
     durable). `marks`: which partitions have new records then.
     """
 
-    __slots__ = ("_error", "_result", "future", "marks", "queued_at", "records", "run", "size", "taken", "withdrawn")
+    __slots__ = ("_error", "_result", "_run", "future", "marks", "queued_at", "records", "size", "taken", "withdrawn")
 
     def __init__(
         self,
@@ -66,7 +70,7 @@ class Work(Generic[T]):
         queued_at: float,
         marks: Collection[int] = (),
     ) -> None:
-        self.run = run
+        self._run: Callable[[sqlite3.Connection], T] | None = run
         self.future = future
         self.queued_at = queued_at
         self.marks = marks
@@ -77,10 +81,14 @@ class Work(Generic[T]):
         self._result: T | None = None
         self._error: Exception | None = None
 
+    def drop(self) -> None:
+        """Free what is not going to be run."""
+        self._run = None
+
     def attempt(self, connection: sqlite3.Connection) -> None:
         """Run inside of an open transaction; remember what came out. Raises sqlite3.Error only."""
         try:
-            self._result, self._error = self.run(connection), None
+            self._result, self._error = None if self._run is None else self._run(connection), None
         except sqlite3.Error:
             raise
         except Exception as error:  # noqa: BLE001  # it is its caller's

@@ -121,6 +121,9 @@ class Membership:
             except sqlite3.Error as error:
                 self._fault = explain(self._path, error)
                 self._log.warning("group not reachable", reason=self._fault)
+            except Exception as error:  # noqa: BLE001  # without this thread the member would be lost without a word
+                self._fault = f"{self._path}: {error!r}"
+                self._log.exception("group not reachable")
             self._wait()
         if connection is not None:
             self._leave(connection)

@@ -54,6 +54,8 @@ class EmbeddedSubscription(Subscription):
         self._log = log
         self._on_closed = closed
         self._loop = asyncio.get_running_loop()
+        # The listener is called by one task at a time, also when one polls and another closes.
+        self._listening = asyncio.Lock()
         self._closed = False
 
     @property
@@ -74,7 +76,8 @@ class EmbeddedSubscription(Subscription):
         with self._presence.polling():
             while not self._closed:
                 self._stirred.clear()
-                await self._ownership.settle()
+                async with self._listening:
+                    await self._ownership.settle()
                 taken = {} if self._is_stale() else self._prefetch.take(partitions, max_records)
                 remaining = deadline - self._loop.time()
                 if taken or remaining <= 0:
@@ -111,7 +114,8 @@ class EmbeddedSubscription(Subscription):
         self._closed = True
         self._stirred.set()
         try:
-            await self._ownership.surrender()
+            async with self._listening:
+                await self._ownership.surrender()
         except Exception:  # noqa: BLE001  # whatever a listener raises: leaving must go on
             self._log.exception("listener failed while leaving its group", group=self._group)
         finally:

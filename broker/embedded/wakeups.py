@@ -45,13 +45,14 @@ class Wakeups:
         self._listeners.discard(listener)
 
     async def close(self) -> None:
-        """Remove the FIFO. Idempotent."""
+        """Remove the FIFO, and wake everybody a last time: who reads on finds the log closed. Idempotent."""
         looking, self._looking = self._looking, None
         if looking is not None:
             looking.cancel()
             await asyncio.gather(looking, return_exceptions=True)
             self._receiver.ignore()
             await self._loop.run_in_executor(None, self._receiver.remove)
+            self._woken((EVERYTHING,))
 
     def _woken(self, marks: Collection[int]) -> None:
         for listener in tuple(self._listeners):

@@ -93,6 +93,8 @@ class Writer:
         with self._lock:
             entry.withdrawn = True
             in_doubt = entry.taken
+            if not in_doubt:
+                entry.drop()
         reason = self.fault() or f"{self._path}: not written in time"
         entry.fail(NotAcknowledged(reason) if in_doubt else Unavailable(reason))
 
@@ -142,9 +144,9 @@ class Writer:
     def _write(self, entries: Sequence[Entry]) -> None:
         """Write until it succeeds, or until nobody waits for it any more."""
         attempt = 0
-        while entries := self._claim(entries):
+        while any(not entry.withdrawn for entry in entries):
             try:
-                self._commit(entries)
+                written = self._commit(entries)
             except sqlite3.OperationalError as error:
                 self._fault = explain(self._path, error)
                 if attempt == 0:
@@ -163,7 +165,7 @@ class Writer:
                 return
             else:
                 self._fault = None
-                self._settle(entries)
+                self._settle(written)
                 return
 
     def _claim(self, entries: Sequence[Entry]) -> list[Entry]:
@@ -173,24 +175,29 @@ class Writer:
                 entry.taken = True
         return wanted
 
-    def _commit(self, entries: Sequence[Entry]) -> None:
+    def _commit(self, entries: Sequence[Entry]) -> list[Entry]:
+        """Write in one transaction what is still wanted, and return that."""
         self._writing_since = self._clock.monotonic()
+        claimed: list[Entry] = []
         in_doubt = False
         try:
             if self._connection is None:
                 self._connection = connect(self._path)
             with transaction(self._connection):
-                self._apply(self._connection, entries)
+                # Not before the file is ours alone: until then nothing can be in doubt.
+                claimed = self._claim(entries)
+                self._apply(self._connection, claimed)
                 # What fails from here on may have reached the disk.
                 in_doubt = True
         except sqlite3.Error:
             if not in_doubt:
                 with self._lock:
-                    for entry in entries:
+                    for entry in claimed:
                         entry.taken = False
             raise
         finally:
             self._writing_since = None
+        return claimed
 
     def _apply(self, connection: sqlite3.Connection, entries: Sequence[Entry]) -> None:
         pieces: dict[int, list[Piece]] = {}
