@@ -136,7 +136,7 @@ def _stand_in_item(path: Path) -> Any:
     """Return an item that is right in its list and equal to no other."""
     unique = "-".join(map(str, path)).replace("_", "-")
     if path[-2] == "storefronts":
-        return {**copy.deepcopy(_STAND_INS), "name": unique}
+        return {"name": unique, "ingestion": copy.deepcopy(_STAND_INS["ingestion"])}
     if path[-2] in ("accounts", "exports"):
         return {}
     return f"https://{unique}.invalid" if path[-2] == "origins" else unique
