@@ -9,6 +9,7 @@ EVENTS = int(os.environ.get("CHAOS_EVENTS", "5000"))
 """In each test. The default is the short cut of `make test`."""
 SHORTEST_SECONDS = 10.0
 LONGEST_RATE = 1_000.0
+SHORT = EVENTS < 50_000
 TIMEOUT = 120.0 + EVENTS / 50
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.chaos.configuration import Log
-from tests.chaos.length import EVENTS, TIMEOUT, rate, shop_names
+from tests.chaos.length import EVENTS, SHORT, TIMEOUT, rate, shop_names
 from tests.chaos.traffic import Traffic
 from tests.chaos.upstream import Upstream
 from tests.chaos.verdict import require_promises_kept
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 pytestmark = [pytest.mark.chaos, pytest.mark.kafka, pytest.mark.timeout(TIMEOUT)]
 
-KILLS = 1 if EVENTS < 50_000 else 5
+KILLS = 1 if SHORT else 5
 NOT_DURABLE = "503 NOT_DURABLE"
 DEADLINE = 60.0
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.chaos.configuration import Log
-from tests.chaos.length import EVENTS, TIMEOUT, rate, shop_names
+from tests.chaos.length import EVENTS, SHORT, TIMEOUT, rate, shop_names
 from tests.chaos.monkey import Monkey, progress, ride_out
 from tests.chaos.traffic import Traffic
 from tests.chaos.upstream import Upstream
@@ -18,7 +18,7 @@ from tests.chaos.verdict import require_promises_kept
 from tests.chaos.weather import calm, storm
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     import aiohttp
 
@@ -31,9 +31,9 @@ pytestmark = [pytest.mark.chaos, pytest.mark.timeout(TIMEOUT)]
 FAULTS = {"500", "429", "502", "reset", "html", "reset_after_delivery"}
 
 
-async def _survive(world: World, session: aiohttp.ClientSession) -> None:
+async def _survive(world: World, session: aiohttp.ClientSession, victims: Sequence[str]) -> None:
     """Start without `topics ensure`, break everything for as long as there is traffic, then hold the world to its promises."""
-    await asyncio.to_thread(world.start, "sandbox", "gateway", "forwarder")
+    await asyncio.to_thread(world.start, "sandbox", *victims)
     upstream = Upstream(world, session)
     await upstream.set(storm(world.seed))
     traffic = Traffic(world, EVENTS, rate())
@@ -57,13 +57,16 @@ async def _survive(world: World, session: aiohttp.ClientSession) -> None:
     assert audit.code == 0
     assert traffic.acknowledged > EVENTS / 2
     assert traffic.answers("none") > 0
-    assert EVENTS < 50_000 or all(applied[fault] for fault in FAULTS), applied
+    assert SHORT or all(applied[fault] for fault in FAULTS), applied
 
 
 @pytest.mark.kafka
 async def test_on_kafka(make_world: Callable[..., World], kafka: RunningKafka, session: aiohttp.ClientSession) -> None:
-    await _survive(make_world(shop_names("acme", "beta"), Log(kafka.bootstrap_servers)), session)
+    world = make_world(shop_names("acme", "beta"), Log(kafka.bootstrap_servers))
+    # It takes Kafka 10 s to miss a member that was killed: two of them are for the long run.
+    await _survive(world, session, ["gateway", "forwarder"] if SHORT else ["gateway", "forwarder", "forwarder-2"])
 
 
 async def test_on_the_embedded_log(make_world: Callable[..., World], session: aiohttp.ClientSession) -> None:
-    await _survive(make_world(shop_names("acme", "beta")), session)
+    world = make_world(shop_names("acme", "beta"))
+    await _survive(world, session, ["gateway", "forwarder", "forwarder-2"])

@@ -7,6 +7,8 @@ import signal
 import time
 from typing import TYPE_CHECKING
 
+import pytest
+
 from sandbox.faults.rules import FaultPlan, Hang
 from tests.chaos.client import TRACK
 from tests.chaos.monkey import progress
@@ -60,6 +62,7 @@ async def _end_at_once(role: Role) -> None:
     assert time.monotonic() - asked < AT_ONCE_SECONDS
 
 
+@pytest.mark.parametrize("shared_world", ["embedded"], indirect=True)
 async def test_a_second_signal_ends_a_draining_role_at_once(
     world: World, upstream: Upstream, session: aiohttp.ClientSession
 ) -> None:
