@@ -20,7 +20,6 @@ from bench.places import Place
 from bench.table import show
 from tests.kafka.cluster import KafkaCluster
 
-
 WIDTH = 150
 """Columns of the tables where there is no terminal to ask."""
 
