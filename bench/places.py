@@ -20,7 +20,6 @@ replication_factor = 1
 
 [gateway]
 port = {gateway}
-spool_max_bytes = 0
 
 [[storefronts]]
 name = "{storefront}"

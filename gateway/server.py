@@ -22,6 +22,14 @@ class Protocol(RequestHandler):
 
     __slots__ = ()
 
+    def close(self) -> None:
+        """Take no more requests: an idle connection ends at once, a busy one with its answer."""
+        idle = self._waiter is not None and not self._waiter.done()
+        super().close()
+        # aiohttp ends the task that waits for a request, but leaves its connection open: a drain would wait for it in vain.
+        if idle and self.transport is not None:
+            self.transport.close()
+
     def handle_error(
         self,
         request: BaseRequest,

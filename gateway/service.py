@@ -44,11 +44,20 @@ def topics(settings: Settings) -> list[TopicSpec]:
     ]
 
 
+def not_in_force(settings: Settings) -> list[str]:
+    """Return the keys of the configuration that were set and that this version of the gateway does not act on."""
+    not_acted_on = {"workers", "record_client", "spool_path", "spool_max_bytes"}
+    default = type(settings.gateway)()
+    return [f"gateway.{key}" for key in sorted(not_acted_on) if getattr(settings.gateway, key) != getattr(default, key)]
+
+
 async def main(settings: Settings, process: Process) -> None:
     """Serve until the process is asked to stop, then drain: requests in flight are answered, what they published is flushed.
 
     Raises OperatorError when the port cannot be had or a topic is missing that must not be created.
     """
+    for key in not_in_force(settings):
+        process.log.warning("not in force yet: this version does not act on it", key=key)
     broker = open_broker(settings.broker, process.metrics, process.log, process.clock)
     try:
         if not await ready_broker(broker, topics(settings), process, create=settings.broker.create_topics):

@@ -1,4 +1,4 @@
-"""How the gateway ends: what is in flight is answered, connections close."""
+"""The gateway as a process: how it starts, how it ends."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import aiohttp
 import pytest
 import structlog
 
-from gateway.service import build, listening
+from gateway.service import build, listening, not_in_force
 from runtime.clock import SystemClock
 from runtime.errors import OperatorError
 from runtime.health import Health
@@ -53,3 +53,9 @@ async def test_a_port_in_use_is_one_clear_error() -> None:
         with pytest.raises(OperatorError, match=rf"127\.0\.0\.1:{port}"):
             async with listening(edge, taken, process):
                 pass
+
+
+def test_settings_that_this_version_does_not_act_on_are_named() -> None:
+    settings = Settings(storefronts=[storefront("acme")], gateway=GatewaySettings(workers=4, record_client="full"))
+    assert not_in_force(settings) == ["gateway.record_client", "gateway.workers"]
+    assert not_in_force(Settings()) == []
