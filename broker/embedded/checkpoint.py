@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _WORTHWHILE_BYTES: Final = 4 * 1024 * 1024
-_TOO_LONG_BYTES: Final = 64 * 1024 * 1024
+_TOO_LONG_BYTES: Final = 32 * 1024 * 1024
 _RESTART_WAIT_MS: Final = 200
 
 

@@ -27,6 +27,26 @@ JOINED = "tests.broker.embedded.joined"
 TOPIC = "ecommerce.events.demo"
 
 
+async def stop_outside_of_transactions(process: OtherProcess, directory: DataDirectory) -> None:
+    """Stop a process, but not while it holds the file locked: that would stop all others too."""
+
+    def is_free() -> bool:
+        connection = sqlite3.connect(directory.database(LogFile.EVENTS), timeout=0.2, isolation_level=None)
+        try:
+            connection.execute("BEGIN IMMEDIATE")
+            connection.execute("ROLLBACK")
+        except sqlite3.OperationalError:
+            return False
+        finally:
+            connection.close()
+        return True
+
+    process.send(signal.SIGSTOP)
+    while not await asyncio.to_thread(is_free):
+        process.send(signal.SIGCONT)
+        process.send(signal.SIGSTOP)
+
+
 async def test_what_a_killed_process_was_acknowledged_is_in_the_log(opener: Opener, directory: DataDirectory) -> None:
     broker = await opener.open()
     await broker.ensure_topics([events_spec("demo", 3)])
@@ -110,7 +130,7 @@ async def test_a_stopped_member_loses_its_partitions_and_cannot_commit_them(
         await publisher.publish(TOPIC, partition, numbered(0, 10))
     async with OtherProcess(JOINED, directory.root, "group", TOPIC) as other:
         await other.until("assigned 2")
-        other.send(signal.SIGSTOP)
+        await stop_outside_of_transactions(other, directory)
         member = await Member().start(broker, "group", TOPIC)
         await member.until_owned(2)
         await member.until_read(20)

@@ -1,0 +1,156 @@
+"""Sessions: who is taken for gone, and who is not."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pytest
+
+from broker.embedded.timing import Timing
+from broker.interface import Commit, Fenced, TopicPartition, UnknownTopic
+from schemas.topics import events_spec
+from tests.broker.log_contents import numbered
+from tests.broker.member import Member, Step, never_shared
+from tests.broker.waiting import eventually
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from broker.embedded.broker import EmbeddedBroker
+    from tests.broker.embedded.opening import Opener
+
+TOPIC = "ecommerce.events.demo"
+
+
+@pytest.fixture
+async def log(opener: Opener) -> EmbeddedBroker:
+    log = await opener.open()
+    await log.ensure_topics([events_spec("demo", 2)])
+    return log
+
+
+@pytest.mark.usefixtures("log")
+async def test_a_busy_event_loop_loses_nothing(opener: Opener) -> None:
+    patient = replace(opener.timing, session_timeout=1.5)
+    member = await Member("a").start(await opener.open(timing=patient), "group", TOPIC)
+    await member.until_owned(2)
+    other = await Member("b").start(await opener.open(timing=patient), "another group", TOPIC)
+    await other.until_owned(2)
+    # Nothing in this process can run meanwhile but threads.
+    time.sleep(1.0)  # noqa: ASYNC251  # which is what is tested
+    await member.until_polled()
+    assert [step.kind for step in member.history] == ["assigned", "assigned"]
+    await member.subscription.commit({TopicPartition(TOPIC, 0): Commit(0, "still mine")})
+    for each in (member, other):
+        await each.stop()
+
+
+async def test_who_does_not_poll_is_replaced_and_may_come_back(opener: Opener, log: EmbeddedBroker) -> None:
+    publisher = await log.publisher()
+    await publisher.publish(TOPIC, 0, numbered(0, 10))
+    impatient = replace(opener.timing, poll_timeout=0.2)
+    fenced: list[bool] = []
+    lazy = Member("lazy")
+
+    async def commit_late(partitions: Collection[TopicPartition]) -> None:
+        with pytest.raises(Fenced):
+            await lazy.subscription.commit(dict.fromkeys(partitions, Commit(3, "late")))
+        fenced.append(True)
+
+    lazy.on_revoked = commit_late
+    await lazy.start(await opener.open(timing=impatient), "group", TOPIC)
+    await lazy.until_owned(2)
+    await lazy.stop_polling()
+    eager = await Member("eager").start(log, "group", TOPIC)
+    await eager.until_owned(2)
+    await eager.until_read(10)
+    await eager.subscription.commit({TopicPartition(TOPIC, 0): Commit(10, "mine")})
+    got = await lazy.subscription.poll(0.05)
+    while not fenced:
+        got = await lazy.subscription.poll(0.05)
+        assert not got, "what is another's must not be given out any more"
+    lazy.on_revoked = None
+    while len(lazy.owned) != 1:
+        await lazy.subscription.poll(0.05)
+    await eager.until_owned(1)
+    assert (await log.committed("group", [TOPIC]))[TopicPartition(TOPIC, 0)] == Commit(10, "mine")
+    await lazy.stop()
+    await eager.stop()
+
+
+async def test_while_its_listener_works_a_member_is_waited_for(opener: Opener, log: EmbeddedBroker) -> None:
+    history: list[Step] = []
+    slow, quick = Member("slow", history), Member("quick", history)
+    finished = asyncio.Event()
+
+    async def finish(_: Collection[TopicPartition]) -> None:
+        await asyncio.sleep(2 * opener.timing.session_timeout)
+        finished.set()
+
+    slow.on_revoked = finish
+    impatient = replace(opener.timing, poll_timeout=0.1)
+    await slow.start(await opener.open(timing=impatient), "group", TOPIC)
+    await slow.until_owned(2)
+    await quick.start(log, "group", TOPIC)
+    await quick.until_polled(5)
+    assert not quick.owned
+    await quick.until_owned(1)
+    assert finished.is_set()
+    assert never_shared(history)
+    slow.on_revoked = None
+    await slow.stop()
+    await quick.stop()
+
+
+async def test_a_listener_that_never_ends_is_not_waited_for(opener: Opener, log: EmbeddedBroker) -> None:
+    stuck, quick = Member("stuck"), Member("quick")
+    release = asyncio.Event()
+
+    async def hang(_: Collection[TopicPartition]) -> None:
+        await release.wait()
+
+    stuck.on_revoked = hang
+    await stuck.start(await opener.open(timing=replace(opener.timing, rebalance_timeout=0.2)), "group", TOPIC)
+    await stuck.until_owned(2)
+    await quick.start(log, "group", TOPIC)
+    await quick.until_owned(2)
+    stuck.on_revoked = None
+    release.set()
+    await stuck.until_owned(1)
+    await quick.until_owned(1)
+    await stuck.stop()
+    await quick.stop()
+
+
+async def test_an_unknown_topic_cannot_be_joined(log: EmbeddedBroker) -> None:
+    with pytest.raises(UnknownTopic, match=r"ecommerce\.events\.nowhere"):
+        await log.subscribe("group", [TOPIC, "ecommerce.events.nowhere"], Member())
+
+
+async def test_members_of_a_group_may_want_different_topics(opener: Opener, log: EmbeddedBroker) -> None:
+    await log.ensure_topics([events_spec("other", 4)])
+    one = await Member("one").start(log, "group", TOPIC, "ecommerce.events.other")
+    await one.until_owned(6)
+    two = await Member("two").start(await opener.open(), "group", "ecommerce.events.other")
+    await two.until_owned(2)
+    await one.until_owned(4)
+    assert {partition.topic for partition in two.owned} == {"ecommerce.events.other"}
+    await one.stop()
+    await eventually(lambda: len(two.owned) == 4, "all of what it wants, and nothing else")
+    await two.stop()
+
+
+async def test_metadata_too_long_is_refused(log: EmbeddedBroker) -> None:
+    member = await Member().start(log, "group", TOPIC)
+    await member.until_owned(2)
+    with pytest.raises(ValueError, match="longer than 4000 bytes"):
+        await member.subscription.commit({TopicPartition(TOPIC, 0): Commit(0, "ä" * 2_001)})
+    await member.stop()
+
+
+def test_the_default_times_leave_room_for_a_missed_heartbeat() -> None:
+    timing = Timing()
+    assert timing.heartbeat * 3 < timing.session_timeout < timing.poll_timeout < timing.rebalance_timeout
