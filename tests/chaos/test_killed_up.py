@@ -42,7 +42,7 @@ async def test_the_whole_is_killed(make_world: Callable[..., World], session: ai
         await upstream.set(storm(world.seed))
         await progress(arrived, "sluice up", unless=lambda: traffic.finished)
 
-    await ride_out(traffic, Monkey([world.role("up")], world.seed, working, at_least=3))
+    await ride_out(traffic, Monkey([world.role("up")], world.seed, working))
     await upstream.set(calm())
     audit = await require_promises_kept(world, upstream, traffic.ledgers)
     assert audit.code == 0

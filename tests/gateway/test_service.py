@@ -42,6 +42,21 @@ async def test_a_request_in_flight_is_answered_and_its_connection_closed() -> No
         assert await response.json() == {"ok": True}
 
 
+async def test_idle_connections_do_not_hold_up_the_end() -> None:
+    settings = Settings(storefronts=[storefront("acme")], gateway=GatewaySettings(port=0, drain_seconds=60))
+    process = Process(
+        "gateway", log=structlog.get_logger(), metrics=Metrics(), health=Health(), clock=SystemClock(), drain_seconds=60
+    )
+    edge = await build(settings, process, Topics(), RecordingPublisher())
+    async with aiohttp.ClientSession() as session:
+        async with asyncio.timeout(5), listening(edge, settings, process) as port:
+            url = f"http://127.0.0.1:{port}{TRACK}"
+            async with session.post(url, data=VIEW, headers=HEADERS) as response:
+                assert response.status == 200
+        with pytest.raises(aiohttp.ClientConnectorError):
+            await session.post(url, data=VIEW, headers=HEADERS)
+
+
 async def test_a_port_in_use_is_one_clear_error() -> None:
     settings = Settings(storefronts=[storefront("acme")], gateway=GatewaySettings(port=0))
     process = Process(
