@@ -7,8 +7,8 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 from aiohttp import web
-from broker.factory import open_broker
 
+from broker.factory import open_broker
 from broker.startup import ready_broker
 from gateway.edge import Edge
 from gateway.intake import Intake
