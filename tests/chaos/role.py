@@ -116,7 +116,10 @@ class Role:
         for member in family:
             member.kill()
         self._process.wait(END_SECONDS)
-        psutil.wait_procs(family, END_SECONDS)
+        deadline = time.monotonic() + END_SECONDS
+        while any(map(_lives, family)):
+            assert time.monotonic() < deadline, f"{self.name} has children that survive SIGKILL"
+            time.sleep(0.01)
 
     def kill_alone(self) -> None:
         """SIGKILL to itself only: what it started is orphaned."""
@@ -156,3 +159,11 @@ class Role:
     def tail(self) -> str:
         """Return the end of its log."""
         return self.log.read_text(errors="replace")[-3000:] if self.log.exists() else "(nothing)"
+
+
+def _lives(process: psutil.Process) -> bool:
+    """Say whether a process still runs. An orphan that is dead but that nobody has buried yet does not."""
+    try:
+        return process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
