@@ -15,15 +15,9 @@ if TYPE_CHECKING:
     from consumers.tracker import Tracker
 
 _ENVELOPE: Final = len(b'{"events":[]}')
-_COMMA: Final = len(b",")
-
-BODY_OVERHEAD: Final = _ENVELOPE - _COMMA
-"""A body has this many bytes more than its values and one comma for each; n values need n - 1 commas."""
-
-
-def body_size(value: bytes | None) -> int:
-    """Return what one event adds to a body, in bytes."""
-    return len(value or b"") + _COMMA
+COMMA: Final = len(b",")
+BODY_OVERHEAD: Final = _ENVELOPE - COMMA
+"""A body has this many bytes more than its values with a comma after each."""
 
 
 def body_of(records: Sequence[Record]) -> bytes:

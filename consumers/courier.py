@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from operator import attrgetter
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from consumers.batch import body_of
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from consumers.report import Report
     from runtime.clock import Clock
 
+_VALUE: Final = attrgetter("value")
 _ALONE: Final = {Kind.REFUSED: Reason.REFUSED_ALONE, Kind.TOO_LARGE: Reason.TOO_LARGE}
 
 
@@ -87,9 +89,9 @@ class Courier:
     async def _without_void(self, flight: Flight) -> Sequence[Record]:
         """Dead-letter what holds no event, and return the rest."""
         records = flight.batch.records
-        void = [record for record in records if not record.value]
-        if not void:
+        if all(map(_VALUE, records)):
             return records
+        void = [record for record in records if not record.value]
         letters = [DeadLetter(record, Reason.NO_VALUE, "the record holds no event", 0) for record in void]
         await self._bury(flight, letters)
         return [record for record in records if record.value]

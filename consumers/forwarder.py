@@ -6,6 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING, Final
 
 from broker.interface import Unavailable
+from consumers.room import Reach
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -87,7 +88,7 @@ class Forwarder:
             self._commit_at = now + COMMIT_SECONDS
             await self._assignments.commit()
         plan = self._room.plan(
-            (partition, tracker, self._routes[partition.topic].flowing)
+            Reach(partition, tracker, (route := self._routes[partition.topic]).flowing, route.hungry)
             for partition, tracker in self._assignments.trackers.items()
         )
         timeout = self._timeout(now, withheld=plan.withheld)

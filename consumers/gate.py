@@ -7,7 +7,7 @@ from collections import deque
 from typing import TYPE_CHECKING, Final
 
 from consumers.backoff import Backoff
-from consumers.outcomes import Action
+from consumers.outcomes import Action, Kind
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -106,7 +106,10 @@ class Gate:
         return self._enter(new=True)
 
     def leave(self, source: object, outcome: Outcome, *, probe: bool) -> None:
-        """Take note of what became of a request. `source` tells batches apart, so that one that always fails is no outage."""
+        """Take note of what became of a request. `source` tells batches apart, so that one that always fails is no outage.
+
+        After a delivery it is for the caller to go on: with another `turn`, or with `admit`.
+        """
         self._in_flight -= 1
         if probe:
             self._probing = False
@@ -122,7 +125,9 @@ class Gate:
             if probe:
                 self._reason = None
                 self._rests = 0
-        self._changed()
+        if outcome.kind is not Kind.DELIVERED:
+            # What is delivered lands next and frees its keys: only then is it worth looking for more to send.
+            self._changed()
 
     def forgo(self, *, probe: bool) -> None:
         """Take note that a request was given up: nothing became of it."""

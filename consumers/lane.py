@@ -6,7 +6,7 @@ from collections import deque
 from itertools import islice
 from typing import TYPE_CHECKING
 
-from consumers.batch import BODY_OVERHEAD, Batch, body_size
+from consumers.batch import BODY_OVERHEAD, COMMA, Batch
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -51,9 +51,9 @@ class Lane:
         return self._trackers
 
     @property
-    def empty(self) -> bool:
-        """Whether no record waits to be taken into a batch; parked ones are waiting for a batch in flight."""
-        return not self._ready and not self._returning
+    def ready(self) -> int:
+        """How many records wait to be taken, parked ones apart."""
+        return len(self._ready)
 
     def assign(self, trackers: Mapping[int, Tracker]) -> None:
         """Take on partitions. What is in flight keeps the trackers it has."""
@@ -61,11 +61,12 @@ class Lane:
 
     def add(self, partition: int, records: Sequence[Record], now: float) -> None:
         """Take records that were read from an assigned partition, in their order. `now`: seconds on a monotonic clock."""
-        self._trackers[partition].add(records)
+        size = sum([len(record.value or b"") for record in records])
+        self._trackers[partition].add(records, size)
         self._ready.extend(records)
         self._added += len(records)
         self._arrivals.append((self._added, now))
-        self._ready_bytes += sum([body_size(record.value) for record in records])
+        self._ready_bytes += size + COMMA * len(records)
 
     def due_at(self) -> float | None:
         """Return when a batch should be taken, on the clock of `add`; None without records that may travel.
@@ -102,7 +103,7 @@ class Lane:
         self._trackers = {number: tracker for number, tracker in self._trackers.items() if number not in gone}
         oldest = self._arrivals[0][1] if self._arrivals else 0.0
         self._ready = deque(record for record in self._ready if record.partition not in gone)
-        self._ready_bytes = sum(body_size(record.value) for record in self._ready)
+        self._ready_bytes = sum(len(record.value or b"") + COMMA for record in self._ready)
         self._arrivals = deque([(self._added, oldest)] if self._ready else [])
         for key, parked in list(self._parked.items()):
             parked[:] = [record for record in parked if record.partition not in gone]
@@ -132,7 +133,7 @@ class Lane:
             parked = self._parked[key]
             count = 0
             for record in islice(parked, self._max_events - len(taken)):
-                size = body_size(record.value)
+                size = len(record.value or b"") + COMMA
                 if size > room and (taken or count):
                     break
                 room -= size
@@ -158,7 +159,7 @@ class Lane:
         while free and ready:
             record = ready.popleft()
             key = record.key
-            size = body_size(record.value)
+            size = len(record.value or b"") + COMMA
             holder = batch if key is None else holders.get(key, _NOBODY)
             if key is not None and holder is not batch and holder is not _NOBODY:
                 self._park(key, record)

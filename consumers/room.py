@@ -12,13 +12,22 @@ if TYPE_CHECKING:
     from broker.interface import TopicPartition
     from consumers.tracker import Tracker
 
-DEFAULT_BUDGET: Final = 32 * 1024 * 1024
-MAX_RECORDS: Final = 2_000
+DEFAULT_BUDGET: Final = 24 * 1024 * 1024
+MAX_RECORDS: Final = 1_000
 MAX_SPAN: Final = 100_000
 """A partition is not read further ahead of its first unfinished record than this: a restart would send all of it again."""
 
 _FIRST_GUESS: Final = RECORD_OVERHEAD + 2 * 1024
 _NEWEST_WEIGHS: Final = 0.2
+
+
+class Reach(NamedTuple):
+    """A partition that could be read: what it holds, whether its storefront flows, and whether that has use for more."""
+
+    partition: TopicPartition
+    tracker: Tracker
+    flowing: bool
+    hungry: bool
 
 
 class Plan(NamedTuple):
@@ -46,17 +55,17 @@ class Room:
         """Take note of what the records of one read weighed together, in bytes."""
         self._typical += (weight / records - self._typical) * _NEWEST_WEIGHS
 
-    def plan(self, partitions: Iterable[tuple[TopicPartition, Tracker, bool]]) -> Plan:
-        """Return what to read next. `partitions`: what is owned, its tracker, and whether its storefront flows."""
+    def plan(self, partitions: Iterable[Reach]) -> Plan:
+        """Return what to read next of the `partitions` that are owned."""
         owned = list(partitions)
         own = self._budget // (2 * max(1, len(owned)))
-        lend = sum(tracker.held for _, tracker, _ in owned) < self._budget
+        lend = sum(each.tracker.held for each in owned) < self._budget
         wanted: list[TopicPartition] = []
         least = self._budget
         withheld = False
-        for partition, tracker, flowing in owned:
+        for partition, tracker, flowing, hungry in owned:
             may_hold = max(own, self._budget // 4) if lend and flowing else own
-            if tracker.held * 2 <= may_hold and tracker.span < MAX_SPAN:
+            if hungry and tracker.held * 2 <= may_hold and tracker.span < MAX_SPAN:
                 wanted.append(partition)
                 least = min(least, may_hold - tracker.held)
             elif flowing:

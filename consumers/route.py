@@ -26,7 +26,7 @@ class Route:
 
     Life: `assign` → `add` … → `withdraw`. A batch goes out as soon as one is due and the gate lets it; `pump` is
     called whenever that may have changed, and by the forwarder at `pump_at`. `failed` is told of a fault in our
-    own code, which ends the process.
+    own code, which ends the process. `enough` is how many records are worth having at hand.
     """
 
     def __init__(
@@ -37,6 +37,7 @@ class Route:
         clock: Clock,
         report: Report,
         failed: Callable[[BaseException], None],
+        enough: int,
     ) -> None:
         self._lane = lane
         self._gate = gate
@@ -44,6 +45,7 @@ class Route:
         self._clock = clock
         self._report = report
         self._failed = failed
+        self._enough = enough
         self._flights: set[Flight] = set()
         gate.on_change(self.pump)
 
@@ -51,6 +53,11 @@ class Route:
     def flowing(self) -> bool:
         """Whether the storefront takes events at present, or rests."""
         return self._gate.reason is None
+
+    @property
+    def hungry(self) -> bool:
+        """Whether more should be read. Records that lie about grow cold: reading far ahead made everything slower by half."""
+        return self._lane.ready < self._enough
 
     def assign(self, trackers: Mapping[int, Tracker]) -> None:
         """Take on partitions, each with the tracker of this assignment."""

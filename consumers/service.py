@@ -115,4 +115,6 @@ def route_of(
         process.clock,
         report,
         failed,
+        # When all that are out come back, as many more can go.
+        enough=settings.max_in_flight * settings.max_batch_events,
     )

@@ -24,11 +24,6 @@ RECORD_OVERHEAD: Final = 1_600
 _TRIM_AT: Final = 16_384
 
 
-def weight(records: Sequence[Record]) -> int:
-    """Return what `records` take in memory until they are finished, in bytes: their values twice (as read and in a request's body)."""
-    return 2 * sum([len(record.value or b"") for record in records]) + RECORD_OVERHEAD * len(records)
-
-
 class Tracker:
     """The finished offsets of one partition during one assignment. It does no I/O and never waits.
 
@@ -41,7 +36,7 @@ class Tracker:
     per offset between the first unfinished one and the last read.
     """
 
-    __slots__ = ("_committed", "_done", "_low", "_marks", "_tally", "held")
+    __slots__ = ("_committed", "_done", "_low", "_marks", "_pending", "_tally", "held")
 
     def __init__(self, position: int, tally: Tally) -> None:
         self._low = position
@@ -49,8 +44,9 @@ class Tracker:
         self._done = 0
         self._tally = tally
         self._committed = position
+        self._pending = 0
         self.held = 0
-        """The weight in bytes of what was read and is not finished."""
+        """What was read and is not finished weighs so much in memory, in bytes."""
 
     @property
     def next_offset(self) -> int:
@@ -63,10 +59,11 @@ class Tracker:
         self._advance()
         return len(self._marks) - self._done
 
-    def add(self, records: Sequence[Record]) -> None:
+    def add(self, records: Sequence[Record], size: int) -> None:
         """Take note of records that were read, in the order of their offsets; an offset left out counts as missing.
 
-        Raises ValueError, with nothing taken, when one was read before: the log would be going backwards.
+        `size`: their values together, in bytes. They weigh twice that (as read, and in a request's body), and what comes
+        with each. Raises ValueError, with nothing taken, when one was read before: the log would be going backwards.
         """
         expected = self.next_offset
         first, last = records[0].offset, records[-1].offset
@@ -81,14 +78,17 @@ class Tracker:
                 marks.extend(bytes((MISSING,)) * gap)
                 marks.append(PENDING)
             self._marks.extend(marks)
-        self.held += weight(records)
+        self._pending += len(records)
+        self.held += 2 * size + RECORD_OVERHEAD * len(records)
 
     def settle(self, records: Sequence[Record], mark: int) -> None:
         """Mark records that were added as finished: DELIVERED or DEAD_LETTERED. Each is settled once."""
         marks, low = self._marks, self._low
         for record in records:
             marks[record.offset - low] = mark
-        self.held -= weight(records)
+        # By the average: to weigh each record again would cost more than its place in the tally.
+        self.held -= self.held * len(records) // self._pending
+        self._pending -= len(records)
 
     def commit(self) -> Commit | None:
         """Return the place up to which everything is finished, with its tally; None when that was committed already."""

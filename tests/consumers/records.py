@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from consumers.tracker import Tracker
 
 
 class Read(NamedTuple):
@@ -27,3 +32,8 @@ def record(
     headers: tuple[tuple[str, bytes], ...] = (),
 ) -> Read:
     return Read(topic, partition, offset, 1_800_000_000_000, key, value, headers)
+
+
+def read(tracker: Tracker, records: Sequence[Read]) -> None:
+    """Records are read from a tracker's partition."""
+    tracker.add(records, sum(len(each.value or b"") for each in records))

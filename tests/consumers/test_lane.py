@@ -147,7 +147,7 @@ def test_dropping_a_partition_forgets_what_is_in_no_batch_and_leaves_the_rest() 
     assert offsets(made.take()) == [1]
     made.release(first)
     assert made.take() is None
-    assert made.empty
+    assert made.ready == 0
 
 
 def test_a_batch_in_flight_keeps_the_trackers_of_its_own_assignment() -> None:
@@ -291,5 +291,5 @@ def test_whatever_happens_first_arrivals_keep_each_keys_order_and_nothing_is_los
     for log in world.logs:
         for key in {each.key for each in log} - {None}:
             assert [each for each in first_arrivals if each.key == key] == [each for each in log if each.key == key]
-    assert world.lane.empty
+    assert world.lane.ready == 0
     assert not list(world.lane.waiting())

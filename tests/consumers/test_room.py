@@ -1,10 +1,10 @@
 from __future__ import annotations
 
 from broker.interface import TopicPartition
-from consumers.room import MAX_RECORDS, MAX_SPAN, Plan, Room
+from consumers.room import MAX_RECORDS, MAX_SPAN, Plan, Reach, Room
 from consumers.tally import Tally
 from consumers.tracker import DELIVERED, Tracker
-from tests.consumers.records import record
+from tests.consumers.records import read, record
 
 BUDGET = 1_000_000
 
@@ -15,8 +15,10 @@ def holding(weight: int) -> Tracker:
     return tracker
 
 
-def plan(room: Room, *held: int, flowing: bool = True) -> Plan:
-    return room.plan((TopicPartition("t", number), holding(each), flowing) for number, each in enumerate(held))
+def plan(room: Room, *held: int, flowing: bool = True, hungry: bool = True) -> Plan:
+    return room.plan(
+        Reach(TopicPartition("t", number), holding(each), flowing, hungry) for number, each in enumerate(held)
+    )
 
 
 def wanted(found: Plan) -> list[int]:
@@ -63,6 +65,12 @@ def test_a_read_is_as_large_as_the_least_room_allows_by_what_records_weighed() -
     assert plan(room, 0).max_records == MAX_RECORDS
 
 
+def test_a_storefront_that_has_enough_at_hand_is_not_read() -> None:
+    found = plan(Room(BUDGET), 0, hungry=False)
+    assert found.partitions == []
+    assert found.withheld, "it will soon want more"
+
+
 def test_nothing_owned_asks_for_nothing() -> None:
     assert Room(BUDGET).plan([]).partitions == []
 
@@ -71,10 +79,10 @@ def test_one_record_that_never_finishes_holds_reading_up_only_so_far() -> None:
     tracker = Tracker(0, Tally(0))
     stuck = [record(0)]
     others = [record(offset) for offset in range(1, MAX_SPAN)]
-    tracker.add(stuck + others)
+    read(tracker, stuck + others)
     tracker.settle(others, DELIVERED)
     room = Room(BUDGET)
     partition = TopicPartition("t", 0)
-    assert room.plan([(partition, tracker, True)]).partitions == []
+    assert room.plan([Reach(partition, tracker, flowing=True, hungry=True)]).partitions == []
     tracker.settle(stuck, DELIVERED)
-    assert room.plan([(partition, tracker, True)]).partitions == [partition]
+    assert room.plan([Reach(partition, tracker, flowing=True, hungry=True)]).partitions == [partition]

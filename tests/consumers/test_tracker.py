@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from consumers.tally import Tally
 from consumers.tracker import DEAD_LETTERED, DELIVERED, Tracker
 from tests.consumers.chance import seeded
-from tests.consumers.records import record
+from tests.consumers.records import read, record
 
 
 def tally_of(tracker: Tracker) -> tuple[int, Tally] | None:
@@ -17,14 +17,14 @@ def tally_of(tracker: Tracker) -> tuple[int, Tally] | None:
 
 def test_nothing_is_committed_before_something_is_finished() -> None:
     tracker = Tracker(5, Tally(5))
-    tracker.add([record(5), record(6)])
+    read(tracker, [record(5), record(6)])
     assert tracker.commit() is None
 
 
 def test_commits_go_up_to_the_first_unfinished_record() -> None:
     tracker = Tracker(0, Tally(0))
     records = [record(offset) for offset in range(5)]
-    tracker.add(records)
+    read(tracker, records)
     tracker.settle([records[1], records[4]], DELIVERED)
     assert tracker.commit() is None
     tracker.settle([records[0]], DEAD_LETTERED)
@@ -35,7 +35,7 @@ def test_commits_go_up_to_the_first_unfinished_record() -> None:
 
 def test_a_commit_that_is_written_is_not_written_again() -> None:
     tracker = Tracker(0, Tally(0))
-    tracker.add([record(0)])
+    read(tracker, [record(0)])
     tracker.settle([record(0)], DELIVERED)
     assert tracker.commit() is not None
     assert tracker.commit() is not None, "a commit that failed is tried again"
@@ -45,7 +45,7 @@ def test_a_commit_that_is_written_is_not_written_again() -> None:
 
 def test_the_tally_of_the_last_assignment_goes_on() -> None:
     tracker = Tracker(10, Tally(2, 7, 1))
-    tracker.add([record(10)])
+    read(tracker, [record(10)])
     tracker.settle([record(10)], DELIVERED)
     assert tally_of(tracker) == (11, Tally(2, 8, 1))
 
@@ -53,25 +53,25 @@ def test_the_tally_of_the_last_assignment_goes_on() -> None:
 def test_an_offset_that_never_came_is_passed_but_in_no_tally() -> None:
     tracker = Tracker(0, Tally(0))
     records = [record(2), record(3), record(6)]
-    tracker.add(records)
+    read(tracker, records)
     tracker.settle(records, DELIVERED)
     assert tally_of(tracker) == (7, Tally(0, 3, 0)), "four offsets are unaccounted for"
 
 
 def test_a_log_that_goes_backwards_is_refused() -> None:
     tracker = Tracker(3, Tally(3))
-    tracker.add([record(3), record(4)])
+    read(tracker, [record(3), record(4)])
     with pytest.raises(ValueError, match="offset 4 was read again"):
-        tracker.add([record(4)])
+        read(tracker, [record(4)])
     with pytest.raises(ValueError, match="offset 5 was read again"):
-        tracker.add([record(5), record(5)])
+        read(tracker, [record(5), record(5)])
     assert tracker.next_offset == 5, "nothing of a refused read is taken"
 
 
 def test_what_is_held_is_weighed_until_it_is_finished() -> None:
     tracker = Tracker(0, Tally(0))
     records = [record(0, value=b"x" * 1000), record(1, value=None)]
-    tracker.add(records)
+    read(tracker, records)
     assert tracker.held > 2000
     tracker.settle(records, DELIVERED)
     assert tracker.held == 0
@@ -85,7 +85,7 @@ def test_commits_are_contiguous_and_the_tally_adds_up_whatever_the_order(seed: i
     marks: dict[int, int] = {}
     for size in reads:
         first = tracker.next_offset
-        tracker.add([record(offset) for offset in range(first, first + size)])
+        read(tracker, [record(offset) for offset in range(first, first + size)])
         unfinished += range(first, first + size)
         chance.shuffle(unfinished)
         for offset in unfinished[size // 2 :]:
