@@ -150,16 +150,18 @@ class TopicDifference:
 
 class RebalanceListener(ABC):
     """Told by a Subscription what it owns. Called one at a time, from the task that polls; an exception out of either comes out
-    of that `poll`."""
+    of that `poll`.
+    """
 
     @abstractmethod
     async def assigned(self, assignments: Sequence[Assignment]) -> None:
-        """These are owned from now on. Called before the first record of any of them is returned."""
+        """Take note that these are owned from now on. Called before the first record of any of them is returned."""
 
     @abstractmethod
     async def revoked(self, partitions: Collection[TopicPartition]) -> None:
-        """These are about to go to others: finish or abandon the work, commit what is finished. It has the group's rebalance
-        timeout (60 s) at most. Where ownership was lost without notice, the commit raises Fenced."""
+        """Finish or abandon the work on these, which are about to go to others, and commit what is finished. It has the
+        group's rebalance timeout (60 s) at most. Where ownership was lost without notice, the commit raises Fenced.
+        """
 
 
 class Subscription(ABC):
@@ -175,20 +177,27 @@ class Subscription(ABC):
 
     @abstractmethod
     async def poll(
-        self, timeout: float, partitions: Collection[TopicPartition] | None = None, max_records: int = 10_000
+        self,
+        timeout: float,  # noqa: ASYNC109  # how long to wait for records; running out is no error
+        partitions: Collection[TopicPartition] | None = None,
+        max_records: int = 10_000,
     ) -> Mapping[TopicPartition, Sequence[Record]]:
         """Wait up to `timeout` seconds for records of `partitions` (None: of all that are owned), and return what is there, in
         offset order per partition, as soon as anything is. Records of other partitions stay where they are: nothing is lost or
-        thrown away by not asking for it. Partitions not owned (any more) are ignored. Raises Unavailable, and whatever the listener raised."""
+        thrown away by not asking for it. Partitions not owned (any more) are ignored. Raises Unavailable, and whatever the listener raised.
+        """
 
     @abstractmethod
     async def commit(self, commits: Mapping[TopicPartition, Commit]) -> None:
         """Write the places durably. Raises Fenced when one of the partitions is not owned (nothing is then written for it), Unavailable
-        when the broker cannot be reached in time (then it is in doubt; a later commit covers it)."""
+        when the broker cannot be reached in time (then it is in doubt; a later commit covers it).
+        """
 
     @abstractmethod
     async def close(self) -> None:
-        """Calls `revoked` for what is owned, leaves the group, frees everything. Idempotent, returns within seconds even without a broker."""
+        """Call `revoked` for what is owned, leave the group, free everything. Idempotent, returns within seconds even without a
+        broker.
+        """
 
 
 class Publisher(ABC):
@@ -199,17 +208,18 @@ class Publisher(ABC):
         """Hand over messages for one partition; never waits. The future is done when *all* are on stable storage (Kafka: acks=all;
         embedded: fsynced). Records stand in the partition in the order of the calls and, in a call, of the sequence.
 
-        Raises at once, nothing taken: RecordTooLarge, Full, UnknownTopic. The future fails with NotAcknowledged after `ack_timeout`, or with
-        UnknownTopic, or Unavailable (surely not written). What fails to be acknowledged is not retried by the publisher after it said so.
-        One partition that fails or stalls holds up no other topic's."""
+        Raises at once, nothing taken: RecordTooLarge, Full, UnknownTopic. The future fails with NotAcknowledged after `ack_timeout`, with
+        UnknownTopic, or with Unavailable (surely not written). What fails to be acknowledged is not retried by the publisher after it said so.
+        One partition that fails or stalls holds up no other topic's.
+        """
 
     @abstractmethod
     def fault(self) -> str | None:
         """Why acknowledgements do not come at present, in an operator's words; None while they do. For readiness."""
 
     @abstractmethod
-    async def close(self, timeout: float = 10) -> None:
-        """Waits up to `timeout` s for what is pending to be acknowledged; the rest fails with NotAcknowledged. Idempotent."""
+    async def close(self, timeout: float = 10) -> None:  # noqa: ASYNC109  # what it runs out of is patience, which is no error
+        """Wait up to `timeout` s for what is pending to be acknowledged; the rest fails with NotAcknowledged. Idempotent."""
 
 
 class Transaction(ABC):
@@ -226,7 +236,8 @@ class TransactionalPublisher(ABC):
     @abstractmethod
     def transaction(self) -> AbstractAsyncContextManager[Transaction]:
         """`async with publisher.transaction() as transaction`: leaving it commits (durable when it returns), an exception aborts.
-        Raises Fenced when there is a newer owner: close this one and look at ownership again."""
+        Raises Fenced when there is a newer owner: close this one and look at ownership again.
+        """
 
     @abstractmethod
     async def close(self) -> None:
@@ -248,7 +259,8 @@ class Broker(ABC):
     async def ensure_topics(self, specs: Sequence[TopicSpec], *, create: bool = True) -> list[TopicDifference]:
         """Create what is missing (with `create`), change nothing that exists, return every difference: partition count, retention,
         cleanup policy, size limit; `missing` (found: "missing") for topics that were not created. Waits until created topics can be used.
-        Safe when several processes do it at once."""
+        Safe when several processes do it at once.
+        """
 
     @abstractmethod
     async def partitions(self, topic: str) -> int:
@@ -256,7 +268,9 @@ class Broker(ABC):
 
     @abstractmethod
     async def publisher(self, *, ack_timeout: float = 10, max_pending_bytes: int = 64 * 1024 * 1024) -> Publisher:
-        """A started publisher. `ack_timeout`: seconds until an unacknowledged call fails; `max_pending_bytes`: values and keys waiting, above it `Full`."""
+        """Return a started publisher. `ack_timeout`: seconds until an unacknowledged call fails; `max_pending_bytes`: how much may wait
+        before `Full`.
+        """
 
     @abstractmethod
     async def transactional(self, transactional_id: str) -> TransactionalPublisher:
@@ -272,11 +286,12 @@ class Broker(ABC):
     ) -> AsyncIterator[Record]:
         """Read outside of any group, only what is committed: from the beginning or from the present end; up to the end as it is
         at the call, or for ever with `follow`. Order is kept per partition. On a compacted topic this is how its state is read. Raises
-        UnknownTopic, Unavailable. Use `contextlib.aclosing` when leaving early."""
+        UnknownTopic, Unavailable. Use `contextlib.aclosing` when leaving early.
+        """
 
     @abstractmethod
     async def log_ranges(self, topics: Collection[str]) -> Mapping[TopicPartition, LogRange]:
-        """What every partition of these topics holds. Raises UnknownTopic."""
+        """Return what every partition of these topics holds. Raises UnknownTopic."""
 
     @abstractmethod
     async def committed(self, group: str, topics: Collection[str]) -> Mapping[TopicPartition, Commit | None]:
