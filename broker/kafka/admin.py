@@ -13,6 +13,7 @@ from aiokafka.errors import AuthenticationFailedError, KafkaError, UnknownTopicO
 
 from broker.interface import BrokerError, Commit, LogRange, TopicPartition, Unavailable, UnknownTopic
 from broker.kafka.connection import REQUEST_TIMEOUT_MS
+from broker.kafka.inside import paced
 from broker.kafka.refusals import said
 from broker.kafka.teardown import stop_within
 
@@ -159,7 +160,7 @@ class Admin:
         async with self._connecting:
             if self._clients is None:
                 arguments = self._connection.arguments()
-                admin = AIOKafkaAdminClient(**arguments, request_timeout_ms=REQUEST_TIMEOUT_MS)
+                admin = paced(AIOKafkaAdminClient(**arguments, request_timeout_ms=REQUEST_TIMEOUT_MS))
                 consumer = AIOKafkaConsumer(
                     **arguments, request_timeout_ms=REQUEST_TIMEOUT_MS, enable_auto_commit=False
                 )

@@ -1,15 +1,51 @@
-"""What must be known of a consumer of aiokafka and what it does not tell (0.14). With `teardown` the only place that looks
-into its private parts.
+"""What must be known of aiokafka's clients, or done to them, and what they do not offer (0.14). With `teardown` the only
+place that looks into their private parts.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    import asyncio
+import asyncio
+import time
+from typing import Any, TypeVar
 
 # ruff: noqa: SLF001 - see the module's docstring
+
+_METADATA_SECONDS = 0.1
+
+_Client = TypeVar("_Client")
+
+
+def paced(client: _Client) -> _Client:
+    """Return a producer, consumer or admin client that asks for metadata at most ten times a second.
+
+    While a partition has no leader, or no broker can be connected to, aiokafka asks again without a pause: a core of ours
+    for nothing, and thousands of requests a second to a cluster that is recovering.
+    """
+    network: Any = _network(client)
+    update = network._metadata_update
+    last = float("-inf")
+
+    async def update_paced(*arguments: Any) -> Any:
+        nonlocal last
+        await asyncio.sleep(max(0.0, last + _METADATA_SECONDS - time.monotonic()))
+        last = time.monotonic()
+        return await update(*arguments)
+
+    network._metadata_update = update_paced
+    return client
+
+
+def _network(client: Any) -> Any:
+    return client.client if hasattr(client, "client") else client._client
+
+
+def mortal(producer: _Client) -> _Client:
+    """Return a producer without transactions whose own task can fail in good order: aiokafka then means to fail a transaction's
+    waiter that such a producer has not got, and breaks off half-way.
+    """
+    manager: Any = producer._txn_manager  # type: ignore[attr-defined]  # AIOKafkaProducer's own
+    manager._transaction_waiter = asyncio.get_running_loop().create_future()
+    return producer
 
 
 def data_waiter(consumer: Any) -> asyncio.Future[None]:

@@ -16,6 +16,7 @@ from aiokafka.errors import KafkaError
 from broker.interface import Unavailable
 from broker.kafka.calls import BATCH_BYTES
 from broker.kafka.connection import REQUEST_TIMEOUT_MS
+from broker.kafka.inside import mortal, paced
 from broker.kafka.refusals import said
 from broker.kafka.teardown import stop_within
 
@@ -95,8 +96,8 @@ class Producers:
         if generation in self._old and not generation.under_way:
             self._end(generation)
 
-    async def close(self) -> None:
-        """Stop all of them; gives each a second or two for what is under way. Idempotent."""
+    async def close(self, *, drained: bool) -> None:
+        """Stop all of them; at once unless they are `drained`, for then there is something to wait for in vain. Idempotent."""
         if self._replacing is not None:
             self._replacing.cancel()
             await asyncio.wait([self._replacing])
@@ -106,10 +107,7 @@ class Producers:
             self._old.discard(generation)
             generation.abandon()
         await asyncio.gather(
-            *(
-                stop_within(generation.producer, 0 if generation.under_way else _STOP_SECONDS)
-                for generation in generations
-            ),
+            *(stop_within(generation.producer, _STOP_SECONDS if drained else 0) for generation in generations),
             *self._ending,
         )
 
@@ -132,14 +130,16 @@ class Producers:
                 self._end(old)
 
     async def _new(self) -> Generation:
-        producer = AIOKafkaProducer(
-            **self._connection.arguments(),
-            acks="all",
-            enable_idempotence=True,
-            compression_type="zstd",
-            max_batch_size=BATCH_BYTES,
-            request_timeout_ms=REQUEST_TIMEOUT_MS,
-            metadata_max_age_ms=30_000,
+        producer = paced(
+            AIOKafkaProducer(
+                **self._connection.arguments(),
+                acks="all",
+                enable_idempotence=True,
+                compression_type="zstd",
+                max_batch_size=BATCH_BYTES,
+                request_timeout_ms=REQUEST_TIMEOUT_MS,
+                metadata_max_age_ms=30_000,
+            )
         )
         try:
             async with asyncio.timeout(_START_SECONDS):
@@ -148,7 +148,7 @@ class Producers:
             await stop_within(producer, 0)
             raise
         self._started += 1
-        return Generation(producer, self._started)
+        return Generation(mortal(producer), self._started)
 
     def _end(self, generation: Generation) -> None:
         self._old.discard(generation)

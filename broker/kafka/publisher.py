@@ -100,10 +100,12 @@ class KafkaPublisher(Publisher):
     async def close(self, timeout: float = 10) -> None:  # noqa: ASYNC109  # the interface's
         """Wait for what is pending, fail the rest, stop the producers. Idempotent."""
         self._closed = True
+        drained = False
         with contextlib.suppress(TimeoutError):  # the rest is failed below
             async with asyncio.timeout(timeout):
                 for lane in list(self._lanes.values()):
                     await lane.drained()
+                drained = True
         for lane in self._lanes.values():
             lane.fail_all(NotAcknowledged("the publisher was closed before the acknowledgement came"))
         tasks = [self._sweeper, *self._tasks]
@@ -111,7 +113,7 @@ class KafkaPublisher(Publisher):
             task.cancel()
         await asyncio.wait(tasks)
         self._lanes.clear()
-        await self._producers.close()
+        await self._producers.close(drained=drained)
 
     def _open(self, topic: str, partition: int) -> Lane:
         lane = Lane(topic, partition, self._catalogue, self._producers, self._ledger, self._log)

@@ -11,6 +11,7 @@ from aiokafka.errors import KafkaError, KafkaTimeoutError, OffsetOutOfRangeError
 
 from broker.interface import Unavailable
 from broker.kafka.connection import REQUEST_TIMEOUT_MS
+from broker.kafka.inside import paced
 from broker.kafka.refusals import said
 from broker.kafka.teardown import stop_within
 
@@ -36,17 +37,19 @@ async def read(
     connection: Connection, clock: Clock, topic: str, partitions: Sequence[int], *, from_beginning: bool, follow: bool
 ) -> AsyncGenerator[Record]:
     """Yield the records of `partitions`, which exist; see `Broker.read`. Raises Unavailable."""
-    consumer = AIOKafkaConsumer(
-        **connection.arguments(),
-        enable_auto_commit=False,
-        auto_offset_reset="none",
-        # With open transactions the log ends, for this consumer, where the first of them begins.
-        isolation_level="read_committed",
-        request_timeout_ms=REQUEST_TIMEOUT_MS,
-        metadata_max_age_ms=5_000,
-        fetch_max_wait_ms=500 if follow else 50,
-        max_partition_fetch_bytes=_FETCH_BYTES,
-        fetch_max_bytes=_FETCH_BYTES,
+    consumer = paced(
+        AIOKafkaConsumer(
+            **connection.arguments(),
+            enable_auto_commit=False,
+            auto_offset_reset="none",
+            # With open transactions the log ends, for this consumer, where the first of them begins.
+            isolation_level="read_committed",
+            request_timeout_ms=REQUEST_TIMEOUT_MS,
+            metadata_max_age_ms=5_000,
+            fetch_max_wait_ms=500 if follow else 50,
+            max_partition_fetch_bytes=_FETCH_BYTES,
+            fetch_max_bytes=_FETCH_BYTES,
+        )
     )
     asked = [ClientPartition(topic, partition) for partition in partitions]
     try:

@@ -90,23 +90,25 @@ class KafkaSubscription(Subscription):
     async def join(self) -> None:
         """Connect and begin to join, which goes on in the background. Raises Unavailable."""
         rebalance = Rebalance(self._group, self._admin)
-        consumer = AIOKafkaConsumer(
-            **self._connection.arguments(),
-            group_id=self._group,
-            enable_auto_commit=False,
-            auto_offset_reset="none",
-            isolation_level="read_committed",
-            request_timeout_ms=REQUEST_TIMEOUT_MS,
-            metadata_max_age_ms=5_000,
-            heartbeat_interval_ms=1_000,
-            session_timeout_ms=10_000,
-            rebalance_timeout_ms=int(REBALANCE_SECONDS * 1000),
-            max_poll_interval_ms=300_000,
-            fetch_max_wait_ms=min(500, max(100, self._partitions)),
-            fetch_max_bytes=_RESPONSE_BYTES,
-            max_partition_fetch_bytes=min(
-                _MOST_FETCH_BYTES, max(_LEAST_FETCH_BYTES, _BUFFER_BYTES // self._partitions)
-            ),
+        consumer = inside.paced(
+            AIOKafkaConsumer(
+                **self._connection.arguments(),
+                group_id=self._group,
+                enable_auto_commit=False,
+                auto_offset_reset="none",
+                isolation_level="read_committed",
+                request_timeout_ms=REQUEST_TIMEOUT_MS,
+                metadata_max_age_ms=5_000,
+                heartbeat_interval_ms=1_000,
+                session_timeout_ms=10_000,
+                rebalance_timeout_ms=int(REBALANCE_SECONDS * 1000),
+                max_poll_interval_ms=300_000,
+                fetch_max_wait_ms=min(500, max(100, self._partitions)),
+                fetch_max_bytes=_RESPONSE_BYTES,
+                max_partition_fetch_bytes=min(
+                    _MOST_FETCH_BYTES, max(_LEAST_FETCH_BYTES, _BUFFER_BYTES // self._partitions)
+                ),
+            )
         )
         rebalance.attach(consumer)
         try:

@@ -31,6 +31,7 @@ from broker.interface import (
 )
 from broker.kafka.calls import BATCH_BYTES, Hold, record_bytes
 from broker.kafka.connection import REQUEST_TIMEOUT_MS
+from broker.kafka.inside import paced
 from broker.kafka.refusals import Meaning, as_ours, meaning, said
 from broker.kafka.teardown import stop_within
 
@@ -71,14 +72,16 @@ class KafkaTransactionalPublisher(TransactionalPublisher):
 
     async def start(self) -> None:
         """Fence the owner before. Raises Unavailable."""
-        self._producer = AIOKafkaProducer(
-            **self._connection.arguments(),
-            transactional_id=self._id,
-            acks="all",
-            compression_type="zstd",
-            max_batch_size=BATCH_BYTES,
-            request_timeout_ms=REQUEST_TIMEOUT_MS,
-            transaction_timeout_ms=_TRANSACTION_MS,
+        self._producer = paced(
+            AIOKafkaProducer(
+                **self._connection.arguments(),
+                transactional_id=self._id,
+                acks="all",
+                compression_type="zstd",
+                max_batch_size=BATCH_BYTES,
+                request_timeout_ms=REQUEST_TIMEOUT_MS,
+                transaction_timeout_ms=_TRANSACTION_MS,
+            )
         )
         try:
             async with asyncio.timeout(_START_SECONDS):

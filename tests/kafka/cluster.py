@@ -88,7 +88,8 @@ class KafkaCluster:
         if self._port is not None:
             places[0] = NodePlace(1, self._port, places[0].controller_port, places[0].directory)
         self._nodes = [Node(place, self._heap_mb, self.logs / f"node-{place.node_id}.log") for place in places]
-        cluster_id = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
+        # The first letter is never the dash that the tool would take for an option.
+        cluster_id = "S" + base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")[1:]
         try:
             with ThreadPoolExecutor(self._count) as pool:
                 list(

@@ -1,0 +1,97 @@
+"""Kafka alone: its broker is killed, hangs, stays away. Nothing acknowledged is lost, nobody is told an untruth."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+
+from broker.interface import NotAcknowledged, Unavailable
+from runtime.settings import BrokerSettings
+from tests.broker.callers import Callers
+from tests.broker.log_contents import contents, message
+from tests.broker.member import Member
+from tests.broker.waiting import eventually
+
+if TYPE_CHECKING:
+    from broker.interface import Broker
+    from tests.broker.backend import Backend
+    from tests.kafka.cluster import KafkaCluster
+
+pytestmark = pytest.mark.kafka
+
+
+@pytest.fixture
+def broker_settings(kafka_cluster: KafkaCluster) -> BrokerSettings:
+    """A Kafka of the test's own."""
+    return BrokerSettings(kind="kafka", bootstrap_servers=kafka_cluster.bootstrap_servers, replication_factor=1)
+
+
+async def test_a_killed_broker_loses_and_mixes_up_nothing(
+    backend: Backend, broker: Broker, kafka_cluster: KafkaCluster
+) -> None:
+    topic, group = await backend.topic(broker, 4), backend.group()
+    publisher = await broker.publisher()
+    member = await Member().start(broker, group, topic)
+    callers = Callers(publisher, topic, 4).start()
+    await callers.until_more(100)
+    await asyncio.to_thread(kafka_cluster.kill)
+    await eventually(publisher.fault, "a reason why nothing is acknowledged")
+    assert "no acknowledgement from Kafka at 127.0.0.1" in (publisher.fault() or "")
+    await asyncio.to_thread(kafka_cluster.restart)
+    await callers.until_more(100)
+    assert publisher.fault() is None
+    await callers.stop()
+    callers.check(await contents(broker, topic))
+    # The group came through as well: one member, everything read at least once and first in order.
+    await member.until_read(callers.count())
+    callers.check([record for records in member.records.values() for record in records])
+    await member.commit_read(list(member.records))
+    await member.stop()
+
+
+async def test_a_broker_that_hangs_is_told_from_one_that_never_got_it(
+    backend: Backend, broker: Broker, kafka_cluster: KafkaCluster
+) -> None:
+    topic = await backend.topic(broker, 2)
+    publisher = await broker.publisher(ack_timeout=1.5)
+    callers = Callers(publisher, topic, 2).start()
+    await callers.until_more(20)
+    await asyncio.to_thread(kafka_cluster.pause)
+    handed = publisher.publish(topic, 0, [message(b"handed over")])
+    await asyncio.sleep(0.3)
+    waiting = publisher.publish(topic, 0, [message(b"waited in vain")])
+    await eventually(lambda: callers.in_doubt, "callers in doubt")
+    with pytest.raises((NotAcknowledged, Unavailable), match=r"within 1\.5 s"):
+        await handed
+    with pytest.raises(Unavailable, match=r"could not be handed to Kafka within 1\.5 s"):
+        await waiting
+    await asyncio.to_thread(kafka_cluster.resume)
+    await callers.until_more(20)
+    await callers.stop()
+    log = await contents(broker, topic)
+    callers.check(log)
+    assert b"waited in vain" not in {record.value for record in log}
+
+
+@pytest.mark.parametrize("how", ["killed", "hanging"])
+async def test_everything_closes_in_time_without_a_broker(
+    backend: Backend, broker: Broker, kafka_cluster: KafkaCluster, how: str
+) -> None:
+    topic = await backend.topic(broker, 2)
+    publisher = await broker.publisher()
+    transactional = await broker.transactional(backend.group())
+    member = await Member().start(broker, backend.group(), topic)
+    await member.until_owned(2)
+    await publisher.publish(topic, 0, [message(b"x")])
+    await asyncio.to_thread(kafka_cluster.kill if how == "killed" else kafka_cluster.pause)
+    # More than sockets buffer, so that it does not all leave this process.
+    pending = [publisher.publish(topic, n % 2, [message(b"%d" % n * 500_000)]) for n in range(40)]
+    await member.stop_polling()
+    began = time.monotonic()
+    await asyncio.gather(publisher.close(1), transactional.close(), member.subscription.close())
+    await broker.close()
+    assert time.monotonic() - began < 12
+    assert {type(future.exception()) for future in pending} == {NotAcknowledged}
