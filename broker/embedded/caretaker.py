@@ -101,7 +101,8 @@ class _Charge:
         self._lock = -1
         self._connection: sqlite3.Connection | None = None
         self._checkpointer: Checkpointer | None = None
-        self._cleaned = float("-inf")
+        # Not at once: whoever starts has other things to do first.
+        self._cleaned = clock.monotonic()
 
     def look(self) -> None:
         """Do what is due, if the file is ours."""

@@ -73,6 +73,13 @@ def create_files(directory: DataDirectory) -> None:
                 raise Unavailable(f"{path} cannot be opened: {error.strerror}") from error
             except sqlite3.Error as error:
                 raise Unavailable(explain(path, error)) from error
+    # What is acknowledged must not depend on directory entries that are not on the disk yet.
+    for place in (directory.root, directory.root.resolve().parent):
+        descriptor = os.open(place, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
 
 
 @contextmanager

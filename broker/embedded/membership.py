@@ -111,12 +111,14 @@ class Membership:
 
     def _run(self) -> None:
         connection: sqlite3.Connection | None = None
+        roster: Roster | None = None
         while not self._stopping.is_set():
             try:
-                if connection is None:
+                if connection is None or roster is None:
                     # A group's rows mean nothing after the machine died, and its processes with it: nothing here need be synced.
                     connection = connect(self._path, durable=False)
-                self._look(connection)
+                    roster = Roster(connection, self._group)
+                self._look(connection, roster)
                 self._fault = None
             except sqlite3.Error as error:
                 self._fault = explain(self._path, error)
@@ -125,8 +127,8 @@ class Membership:
                 self._fault = f"{self._path}: {error!r}"
                 self._log.exception("group not reachable")
             self._wait()
-        if connection is not None:
-            self._leave(connection)
+        if connection is not None and roster is not None:
+            self._leave(connection, roster)
             connection.close()
 
     def _wait(self) -> None:
@@ -139,42 +141,62 @@ class Membership:
                     self._returned |= set(order[1])
                 order = self._orders.get_nowait()
 
-    def _look(self, connection: sqlite3.Connection) -> None:
-        """Show life, give back what is returned, expel the dead, take what is free; all in one transaction."""
-        if not self._presence.shows_life(self._clock.monotonic()):
+    def _look(self, connection: sqlite3.Connection, roster: Roster) -> None:
+        """Show life; put in order what is not."""
+        now = self._clock.monotonic()
+        if not self._presence.shows_life(now):
             # Its owner has not polled for long: whoever is alive may have its partitions.
             return
+        # One statement, and mostly all that is written: the file is locked for as long as SQLite takes, not Python.
+        known = roster.beat(self._member, now)
+        if known:
+            self._last_beat = now
+        if not known or self._returned or not self._is_in_order(connection, roster):
+            self._put_in_order(connection, roster)
+
+    def _is_in_order(self, connection: sqlite3.Connection, roster: Roster) -> bool:
+        with transaction(connection, "DEFERRED"):
+            plan = roster.plan(self._is_gone)
+        wanted = {partition for partition, owner in plan.wanted.items() if owner == self._member}
+        owned = {partition for partition, owner in plan.owners.items() if owner == self._member}
+        return not plan.gone and wanted == owned == self._held
+
+    def _put_in_order(self, connection: sqlite3.Connection, roster: Roster) -> None:
+        """Join if need be, give back what is returned, expel the dead, take what is free; all in one transaction."""
         with transaction(connection):
-            # Not before the others' transactions have ended: their heartbeats must not lie in the future.
             now = self._clock.monotonic()
-            roster = Roster(connection, self._group)
             member, joined = self._member, not roster.beat(self._member, now)
             if joined:
                 member = roster.join(self._topics, self._wake, now)
             roster.release(member, self._returned)
-            expelled = roster.expel(lambda row: row.id != member and self._is_gone(row, now))
-            owners, wanted = roster.leases(), roster.wanted()
-            free = {partition for partition, owner in wanted.items() if owner == member and partition not in owners}
+            plan = roster.plan(self._is_gone)
+            for gone in plan.gone:
+                roster.remove(gone)
+            owned = {partition for partition, owner in plan.owners.items() if owner == member}
+            wanted = {partition for partition, owner in plan.wanted.items() if owner == member}
+            free = wanted - plan.owners.keys()
             roster.lease(member, free)
             found = places(connection, self._group, self._topics) if free else {}
         self._last_beat = now
-        news = bool(joined or expelled or self._returned)
-        held = {partition for partition, owner in owners.items() if owner == member}
         change = Change(
-            lost=self._held - self._returned - held,
-            surplus={partition for partition in held if wanted.get(partition) != member},
+            lost=self._held - self._returned - owned,
+            surplus=owned - wanted,
             granted={partition: found[partition] for partition in free},
             member=member,
         )
-        self._member, self._held = member, held | free
+        news = bool(joined or plan.gone or self._returned)
+        self._member, self._held = member, owned | free
         self._returned.clear()
         self._note(change)
         if news:
             self._sender.tell((GROUPS,))
 
-    def _is_gone(self, row: Row, now: float) -> bool:
+    def _is_gone(self, row: Row) -> bool:
+        """Say whether a member that was read just now has to go."""
+        if row.id == self._member:
+            return False
         # After a restart of the machine the clock begins anew: what is ahead of it is from before.
-        silent = not 0 <= now - row.heartbeat <= self._timing.session_timeout
+        silent = not 0 <= self._clock.monotonic() - row.heartbeat <= self._timing.session_timeout
         return silent or is_dead(self._wake_directory, row.wake)
 
     def _note(self, news: Change) -> None:
@@ -192,10 +214,10 @@ class Membership:
         if waiting:
             self._changed()
 
-    def _leave(self, connection: sqlite3.Connection) -> None:
+    def _leave(self, connection: sqlite3.Connection, roster: Roster) -> None:
         try:
             with transaction(connection):
-                Roster(connection, self._group).remove(self._member)
+                roster.remove(self._member)
         except sqlite3.Error as error:
             # The others find out when the session ends.
             self._log.warning("group not left", reason=explain(self._path, error))

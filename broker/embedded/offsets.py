@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from functools import cache
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from broker.interface import Commit, LogRange
 
 if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Mapping, Sequence
+
+_ROWS: Final = 32
 
 
 class Place(NamedTuple):
@@ -37,19 +40,29 @@ def write_commits(
     connection: sqlite3.Connection, group: str, commits: Mapping[int, Commit], members: Mapping[int, int]
 ) -> list[int]:
     """Write the group's places in partitions (by ids) that are leased to `members` of it. Return those that are not: nothing was written
-    for them. Call it in a transaction, so that no lease changes in between. Raises sqlite3.Error.
+    for them. Call it in a transaction. Raises sqlite3.Error.
     """
-    lost = []
-    for partition, commit in commits.items():
-        lease = connection.execute(
-            "SELECT member FROM leases WHERE consumer_group = ? AND partition = ?", (group, partition)
-        ).fetchone()
-        if lease is None or lease[0] != members.get(partition):
-            lost.append(partition)
-            continue
-        connection.execute(
-            "INSERT INTO offsets VALUES (?, ?, ?, ?) ON CONFLICT (consumer_group, partition) "
-            "DO UPDATE SET committed = excluded.committed, metadata = excluded.metadata",
-            (group, partition, commit.offset, commit.metadata),
-        )
-    return lost
+    rows = [(partition, members[partition], *commit) for partition, commit in commits.items()]
+    written = 0
+    for first in range(0, len(rows), _ROWS):
+        some = rows[first : first + _ROWS]
+        written += connection.execute(
+            _upsert(len(some)), [value for row in some for value in row] + [group] * 2
+        ).rowcount
+    if written == len(rows):
+        return []
+    leases = connection.execute("SELECT partition, member FROM leases WHERE consumer_group = ?", (group,)).fetchall()
+    return [partition for partition in commits if (partition, members[partition]) not in leases]
+
+
+# Asking for the lease and writing are one statement: between two, Python's interpreter lock may be gone for milliseconds, and the file
+# is locked meanwhile.
+@cache
+def _upsert(rows: int) -> str:
+    # Only question marks are put in.
+    return (
+        f"WITH wanted (partition, member, committed, metadata) AS (VALUES {', '.join(['(?, ?, ?, ?)'] * rows)}) "  # noqa: S608  # as said
+        "INSERT INTO offsets SELECT ?, wanted.partition, committed, metadata FROM wanted JOIN leases "
+        "ON consumer_group = ? AND leases.partition = wanted.partition AND leases.member = wanted.member WHERE true "
+        "ON CONFLICT (consumer_group, partition) DO UPDATE SET committed = excluded.committed, metadata = excluded.metadata"
+    )

@@ -41,17 +41,18 @@ def delete_expired(connection: sqlite3.Connection, now_ms: int) -> Iterator[int]
 
 def _delete_piece(connection: sqlite3.Connection, partition: _Expiring, now_ms: int) -> int:
     base = partition.id << OFFSET_BITS
-    chunks = connection.execute(
+    last, end, size, count = None, 0, 0, 0
+    cursor = connection.execute(
         "SELECT position, span, timestamp, length(records) FROM chunks WHERE position BETWEEN ? AND ? ORDER BY position LIMIT ?",
         (base, base + (1 << OFFSET_BITS) - 1, _PIECE_CHUNKS),
-    ).fetchall()
-    last, end, size, count = None, 0, 0, 0
-    for position, span, timestamp, length in chunks:
+    )
+    for position, span, timestamp, length in cursor:
         behind = position - base + span
         held = partition.released is not None and behind > partition.released
         if timestamp >= now_ms - partition.retention_ms or held or size > _PIECE_BYTES:
             break
         last, end, size, count = position, behind, size + length, count + span
+    cursor.close()
     if last is None:
         return 0
     with transaction(connection):

@@ -9,7 +9,7 @@ from broker.embedded.assignment import Share, assign
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Callable, Collection, Iterable
+    from collections.abc import Callable, Iterable
 
 
 class Row(NamedTuple):
@@ -21,12 +21,22 @@ class Row(NamedTuple):
     heartbeat: float
 
 
+class Plan(NamedTuple):
+    """The group as it is and as it should be: who is to be expelled, who owns what, who should (partitions by ids, members by numbers)."""
+
+    gone: list[int]
+    owners: dict[int, int]
+    wanted: dict[int, int]
+
+
 class Roster:
-    """One group in one file. Every method runs inside of a transaction of its caller, and may raise sqlite3.Error."""
+    """One group in one file. Its methods run in their caller's transactions, and may raise sqlite3.Error."""
 
     def __init__(self, connection: sqlite3.Connection, group: str) -> None:
         self._connection = connection
         self._group = group
+        # Topics do not change.
+        self._partitions: dict[int, list[int]] = {}
 
     def join(self, topics: Iterable[int], wake: str, now: float) -> int:
         """Return the number of a new member: higher than any before."""
@@ -38,55 +48,49 @@ class Roster:
         return added.lastrowid
 
     def beat(self, member: int, now: float) -> bool:
-        """Show life. False: the member was expelled."""
+        """Show life. False: the member was expelled, or never was one."""
         touched = self._connection.execute("UPDATE members SET heartbeat = ? WHERE id = ?", (now, member))
         return touched.rowcount == 1
 
-    def members(self) -> list[Row]:
-        """Return who is in the group, in the order in which they joined."""
+    def plan(self, is_gone: Callable[[Row], bool]) -> Plan:
+        """Return what is and what should be, without the members that are gone. All in one read, if called in a transaction."""
         rows = self._connection.execute(
             "SELECT id, topics, wake, heartbeat FROM members WHERE consumer_group = ? ORDER BY id", (self._group,)
         ).fetchall()
-        return [Row(member, tuple(json.loads(topics)), wake, heartbeat) for member, topics, wake, heartbeat in rows]
-
-    def expel(self, gone: Callable[[Row], bool]) -> bool:
-        """Remove the members that are `gone`, with their leases. True when there was one."""
-        expelled = [row.id for row in self.members() if gone(row)]
-        for member in expelled:
-            self.remove(member)
-        return bool(expelled)
+        members = [Row(member, tuple(json.loads(topics)), wake, heartbeat) for member, topics, wake, heartbeat in rows]
+        gone = [row.id for row in members if is_gone(row)]
+        staying = [row for row in members if row.id not in gone]
+        owners = dict(
+            self._connection.execute(
+                "SELECT partition, member FROM leases WHERE consumer_group = ?", (self._group,)
+            ).fetchall()
+        )
+        owners = {partition: member for partition, member in owners.items() if member not in gone}
+        topics = sorted({topic for row in staying for topic in row.topics})
+        shares = [Share(self._ids(topic), [row.id for row in staying if topic in row.topics]) for topic in topics]
+        return Plan(gone, owners, assign(shares, owners))
 
     def remove(self, member: int) -> None:
         """Remove a member and its leases."""
         self._connection.execute("DELETE FROM leases WHERE consumer_group = ? AND member = ?", (self._group, member))
         self._connection.execute("DELETE FROM members WHERE id = ?", (member,))
 
-    def leases(self) -> dict[int, int]:
-        """Return the owner of each partition that has one."""
-        rows = self._connection.execute("SELECT partition, member FROM leases WHERE consumer_group = ?", (self._group,))
-        return dict(rows.fetchall())
-
     def lease(self, member: int, partitions: Iterable[int]) -> None:
         """Make the member the owner of partitions that have none."""
         rows = [(self._group, partition, member) for partition in partitions]
         self._connection.executemany("INSERT INTO leases VALUES (?, ?, ?)", rows)
 
-    def release(self, member: int, partitions: Collection[int]) -> None:
+    def release(self, member: int, partitions: Iterable[int]) -> None:
         """Make the member own these no longer."""
         rows = [(self._group, partition, member) for partition in partitions]
         self._connection.executemany(
             "DELETE FROM leases WHERE consumer_group = ? AND partition = ? AND member = ?", rows
         )
 
-    def wanted(self) -> dict[int, int]:
-        """Return who should own what, by who is in the group and who owns what now."""
-        members = self.members()
-        topics = sorted({topic for row in members for topic in row.topics})
-        shares = [
-            Share(self._partitions(topic), [row.id for row in members if topic in row.topics]) for topic in topics
-        ]
-        return assign(shares, self.leases())
-
-    def _partitions(self, topic: int) -> list[int]:
-        rows = self._connection.execute("SELECT id FROM partitions WHERE topic = ? ORDER BY number", (topic,))
-        return [partition for (partition,) in rows.fetchall()]
+    def _ids(self, topic: int) -> list[int]:
+        if topic not in self._partitions:
+            rows = self._connection.execute(
+                "SELECT id FROM partitions WHERE topic = ? ORDER BY number", (topic,)
+            ).fetchall()
+            self._partitions[topic] = [partition for (partition,) in rows]
+        return self._partitions[topic]

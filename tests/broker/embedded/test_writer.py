@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from broker.embedded import database
 from broker.embedded.database import transaction
 from broker.embedded.directory import LogFile
 from broker.interface import Commit, NotAcknowledged, TopicPartition, Unavailable
@@ -30,7 +31,8 @@ TOPIC = "ecommerce.events.demo"
 
 
 @pytest.fixture
-async def log(opener: Opener) -> EmbeddedBroker:
+async def log(opener: Opener, monkeypatch: pytest.MonkeyPatch) -> EmbeddedBroker:
+    monkeypatch.setattr(database, "_BUSY_SECONDS", 0.1)
     log = await opener.open()
     await log.ensure_topics([events_spec("demo", 2), commands_spec(1)])
     return log
@@ -98,7 +100,7 @@ async def test_a_locked_file_is_waited_for(log: EmbeddedBroker, directory: DataD
 
 
 async def test_a_file_locked_for_too_long_is_surely_not_written(log: EmbeddedBroker, directory: DataDirectory) -> None:
-    publisher = await log.publisher(ack_timeout=3)
+    publisher = await log.publisher(ack_timeout=0.5)
     with locked(directory):
         first = publisher.publish(TOPIC, 0, [message(b"first")])
         await eventually(publisher.fault, "the writer found the file locked")
