@@ -45,6 +45,10 @@ class Sums:
             self.foreign + sign * other.foreign,
         )
 
+    def at_least_none(self) -> Sums:
+        """Return these with 0 for whatever is below it."""
+        return Sums(max(0, self.orders), max(0, self.revenue_cents), max(0, self.refunds), max(0, self.refund_cents))
+
     def rows(self) -> Mapping[str, str]:
         """Return the figures as people read them, by name."""
         return {

@@ -25,8 +25,8 @@ class Verdict:
     """The figures of one demo. Everything but `day` and `outcome` is of all that this data directory ever saw.
 
     `day`: what its file must come to; `outcome`: what the gateway answered; `files`: what all files sent came to; `other`:
-    what else the log holds; `dead`: what stands in the dead letters; `api`: what the ingestion API computes, None when it
-    could not be asked, for the reason in `api_fault`.
+    what else the log holds; `elsewhere`: what the ingestion API had beforehand that never was in this log; `dead`: what stands
+    in the dead letters; `api`: what the ingestion API computes, None when it could not be asked, for the reason in `api_fault`.
     """
 
     day: Figures
@@ -34,6 +34,7 @@ class Verdict:
     balance: Balance
     files: Sums
     other: Sums = field(default_factory=Sums)
+    elsewhere: Sums = field(default_factory=Sums)
     dead: Sums = field(default_factory=Sums)
     api: Sums | None = None
     api_fault: str = ""
@@ -41,7 +42,7 @@ class Verdict:
     @property
     def expected(self) -> Sums:
         """What the ingestion API must have computed."""
-        return self.files.plus(self.other).plus(self.dead, -1)
+        return self.files.plus(self.other).plus(self.elsewhere).plus(self.dead, -1)
 
     @property
     def balanced(self) -> bool:
@@ -111,10 +112,8 @@ def _counts(verdict: Verdict, title: str) -> Table:
 
 def _money(verdict: Verdict) -> Table:
     columns = {"in the files": verdict.files}
-    if verdict.other != Sums():
-        columns["other traffic"] = verdict.other
-    if verdict.dead != Sums():
-        columns["dead-lettered"] = verdict.dead
+    more = {"other traffic": verdict.other, "elsewhere": verdict.elsewhere, "dead-lettered": verdict.dead}
+    columns |= {name: column for name, column in more.items() if column != Sums()}
     table = Table(box=None, pad_edge=False, header_style="dim")
     table.add_column("all days", no_wrap=True)
     for name in (*columns, "ingestion API"):

@@ -142,9 +142,11 @@ def test_what_does_not_agree_is_told(changes: dict[str, object], told: str) -> N
 
 def test_other_traffic_and_dead_letters_are_reckoned_with() -> None:
     agreed = verdict(other=Sums(1, 200, 0, 0), dead=Sums(0, 0, 1, 100), api=Sums(3, 700, 0, 0))
+    direct = verdict(elsewhere=Sums(1, 200, 0, 0), api=Sums(3, 700, 1, 100))
     foreign = verdict(other=Sums(1, 0, 0, 0, 1), api=Sums(3, 3123, 1, 100))
 
     assert agreed.balanced
+    assert direct.balanced
     assert foreign.balanced, "what it converted is not compared"
 
 

@@ -98,9 +98,9 @@ async def test_a_reader_that_has_seen_enough_is_no_error(sluice: Installation) -
 
 async def test_an_unknown_topic_is_one_line_with_what_may_have_been_meant(sluice: Installation) -> None:
     async with log_of(sluice):
-        misspelt = await sluice.run("tail", "ecommerce.event.shop")
-        short = await sluice.run("tail", "rejected")
-        strange = await sluice.run("tail", "zzz")
+        misspelt, short, strange = await asyncio.gather(
+            *(sluice.run("tail", topic) for topic in ("ecommerce.event.shop", "rejected", "zzz"))
+        )
 
     assert misspelt.code == short.code == strange.code == 1
     assert misspelt.err == "sluice: there is no topic ecommerce.event.shop; did you mean ecommerce.events.shop?\n"
