@@ -104,13 +104,8 @@ def batch(body: bytes, *, max_events: int, max_event_bytes: int) -> Events:
     if len(slices) > max_events:
         raise Refusal("TOO_MANY_EVENTS", f"Maximum {max_events} events per batch")
     api_key = _key(sliced.api_key)
-    if len(body) <= max_event_bytes and not is_suspicious(body):
-        try:
-            events = _decode_typed(body).events
-        except _UNREADABLE:
-            pass  # judged one by one below
-        else:
-            return Events(list(map(Accepted, range(len(slices)), map(bytes, slices), events)), (), api_key)
+    if len(body) <= max_event_bytes and not is_suspicious(body) and (typed := _typed(body)) is not None:
+        return Events(list(map(Accepted, range(len(slices)), map(bytes, slices), typed.events)), (), api_key)
     accepted: list[Accepted] = []
     refused: list[Refused] = []
     for index, raw in enumerate(slices):
@@ -129,13 +124,9 @@ def track(body: bytes, *, max_event_bytes: int) -> Events:
     """
     require_utf8(body)
     if len(body) <= max_event_bytes and not is_suspicious(body):
-        try:
-            event = _decode_one(body)
-        except _UNREADABLE:
-            pass  # judged in words below
-        else:
-            if event.api_key is msgspec.UNSET:
-                return Events((Accepted(0, body, event),), (), None)
+        event = _typed_one(body)
+        if event is not None and event.api_key is msgspec.UNSET:
+            return Events((Accepted(0, body, event),), (), None)
     try:
         fields = _decode_fields(body)
     except _UNREADABLE:
@@ -171,6 +162,22 @@ def is_suspicious(body: bytes) -> bool:
         or (len(body) >= len(_LONG_NUMBER) and _LONG_NUMBER in shape)
         or (_C_STACK_IS_DEEP and body.count(b"[") + body.count(b"{") > _MANY_BRACKETS)
     )
+
+
+def _typed(body: bytes) -> _Typed | None:
+    """Return a batch of which every event is good, else None."""
+    try:
+        return _decode_typed(body)
+    except _UNREADABLE:
+        return None
+
+
+def _typed_one(body: bytes) -> AnyEvent | None:
+    """Return a good event, else None."""
+    try:
+        return _decode_one(body)
+    except _UNREADABLE:
+        return None
 
 
 def _judge(index: int, value: bytes, max_event_bytes: int) -> Accepted | Refused:
