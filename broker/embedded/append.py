@@ -1,4 +1,4 @@
-"""Putting chunks into the log, inside of a transaction that is open."""
+"""Putting chunks into the log."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Final
 
 from broker.embedded.chunk import join
+from broker.embedded.database import transaction
 
 if TYPE_CHECKING:
     import sqlite3
@@ -13,24 +14,45 @@ if TYPE_CHECKING:
 
     from broker.embedded.chunk import Piece
 
-_ROWS: Final = 32
+# As many as fit in the variables of one statement, in any SQLite (32,766 since 3.32, 999 before).
+_ROWS: Final = 200
+_COLUMNS: Final = 4
+
+
+def append_at_once(connection: sqlite3.Connection, pieces: Mapping[int, Iterable[Piece]], timestamp: int) -> None:
+    """Append as `append_chunks` does, in a transaction of its own. Raises sqlite3.Error."""
+    values = _values(pieces, timestamp)
+    if len(values) <= _ROWS * _COLUMNS:
+        # One statement is one transaction, and all of it happens within SQLite: between two statements a busy event loop may keep
+        # Python's interpreter lock for a long time, while every other process waits for the file.
+        _insert(connection, values)
+    else:
+        with transaction(connection):
+            _insert(connection, values)
 
 
 def append_chunks(connection: sqlite3.Connection, pieces: Mapping[int, Iterable[Piece]], timestamp: int) -> None:
     """Append to partitions (by id) in the order of their pieces; offsets are allotted here. `timestamp`: milliseconds, UTC; where the
-    partition has a later one already, that. Raises sqlite3.Error.
+    partition has a later one already, that. Call it in a transaction. Raises sqlite3.Error.
     """
+    _insert(connection, _values(pieces, timestamp))
+
+
+def _values(pieces: Mapping[int, Iterable[Piece]], timestamp: int) -> list[object]:
     values: list[object] = []
     for partition, its_pieces in pieces.items():
         for count, records in join(its_pieces):
             values += (partition, count, timestamp, records)
-    # Many rows in one statement: between two statements Python's interpreter lock may be gone for milliseconds.
-    for first in range(0, len(values), 4 * _ROWS):
-        some = values[first : first + 4 * _ROWS]
-        connection.execute(_insert(len(some) // 4), some)
+    return values
+
+
+def _insert(connection: sqlite3.Connection, values: list[object]) -> None:
+    for first in range(0, len(values), _ROWS * _COLUMNS):
+        some = values[first : first + _ROWS * _COLUMNS]
+        connection.execute(_statement(len(some) // _COLUMNS), some)
 
 
 @cache
-def _insert(rows: int) -> str:
+def _statement(rows: int) -> str:
     # Only question marks are put in.
     return "INSERT INTO appends (partition, span, timestamp, records) VALUES " + ", ".join(["(?, ?, ?, ?)"] * rows)  # noqa: S608  # as said

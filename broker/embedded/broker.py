@@ -22,7 +22,7 @@ from broker.embedded.timing import Timing
 from broker.embedded.transactional import EmbeddedTransactionalPublisher
 from broker.embedded.wake import WakeSender
 from broker.embedded.wakeups import Wakeups
-from broker.embedded.writer import Writers
+from broker.embedded.writers import Writers
 from broker.interface import Broker, Unavailable
 
 if TYPE_CHECKING:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
+from broker.embedded.database import transaction
 from broker.embedded.directory import LogFile
 from broker.interface import TopicDifference, TopicPartition, UnknownTopic
 
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
     from broker.embedded.readers import Readers
-    from broker.embedded.writer import Writers
+    from broker.embedded.writers import Writers
     from schemas.topics import TopicSpec
 
 _SELECT = "SELECT id, name, partitions, cleanup, retention_ms, max_message_bytes FROM topics"
@@ -115,14 +116,19 @@ def _differences(connection: sqlite3.Connection, specs: Sequence[TopicSpec]) -> 
 
 
 def _create(connection: sqlite3.Connection, specs: Sequence[TopicSpec]) -> list[TopicDifference]:
-    """Create what is missing; runs in a transaction, for another process may be doing the same."""
-    for spec in specs:
-        inserted = connection.execute(
-            "INSERT INTO topics (name, partitions, cleanup, retention_ms, max_message_bytes, held_by) "
-            "VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (name) DO NOTHING",
-            (spec.name, spec.partitions, spec.cleanup, spec.retention_ms, spec.max_message_bytes, spec.held_by),
-        )
-        if inserted.rowcount:
-            numbers = [(inserted.lastrowid, number) for number in range(spec.partitions)]
-            connection.executemany("INSERT INTO partitions (topic, number) VALUES (?, ?)", numbers)
+    """Create what is missing; another process may be doing the same."""
+    with transaction(connection):
+        for spec in specs:
+            _insert(connection, spec)
     return _differences(connection, specs)
+
+
+def _insert(connection: sqlite3.Connection, spec: TopicSpec) -> None:
+    inserted = connection.execute(
+        "INSERT INTO topics (name, partitions, cleanup, retention_ms, max_message_bytes, held_by) "
+        "VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (name) DO NOTHING",
+        (spec.name, spec.partitions, spec.cleanup, spec.retention_ms, spec.max_message_bytes, spec.held_by),
+    )
+    if inserted.rowcount:
+        numbers = [(inserted.lastrowid, number) for number in range(spec.partitions)]
+        connection.executemany("INSERT INTO partitions (topic, number) VALUES (?, ?)", numbers)

@@ -9,8 +9,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from broker.embedded.database import transaction
-
 if TYPE_CHECKING:
     import sqlite3
     from pathlib import Path
@@ -43,8 +41,7 @@ class Checkpointer:
 
     def _checkpoint(self, mode: str) -> int:
         """Return how many bytes of the write-ahead log are in use."""
-        with transaction(self._connection):
-            self._connection.execute("UPDATE checkpoints SET begun = begun + 1")
+        self._connection.execute("UPDATE checkpoints SET begun = begun + 1")
         _, frames, _ = self._connection.execute(f"PRAGMA wal_checkpoint({mode})").fetchone()
         return int(frames) * self._pragma("page_size")
 

@@ -6,7 +6,6 @@ import hashlib
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from broker.embedded.chunk import StoredRecord, decode, encode_thinned
-from broker.embedded.database import transaction
 from broker.embedded.schema import OFFSET_BITS
 
 if TYPE_CHECKING:
@@ -62,13 +61,12 @@ def _compact_partition(connection: sqlite3.Connection, partition: Compactable, n
         last, clean_end = _last_offsets(connection, partition, clean_end, keys)
         for chunks in _pieces(connection, partition, 0, clean_end):
             yield _thin(connection, partition, chunks, last, clean_end, now_ms)
-        with transaction(connection):
-            connection.execute(
-                "UPDATE partitions SET clean_end = ?, cleaned_at = ?, log_start = coalesce("
-                "(SELECT min(position) - (id << ?) FROM chunks WHERE position BETWEEN id << ? AND (id + 1 << ?) - 1), log_end) "
-                "WHERE id = ?",
-                (clean_end, now_ms, OFFSET_BITS, OFFSET_BITS, OFFSET_BITS, partition.id),
-            )
+        connection.execute(
+            "UPDATE partitions SET clean_end = ?, cleaned_at = ?, log_start = coalesce("
+            "(SELECT min(position) - (id << ?) FROM chunks WHERE position BETWEEN id << ? AND (id + 1 << ?) - 1), log_end) "
+            "WHERE id = ?",
+            (clean_end, now_ms, OFFSET_BITS, OFFSET_BITS, OFFSET_BITS, partition.id),
+        )
         if clean_end >= partition.log_end:
             return
 
@@ -96,7 +94,7 @@ def _thin(
     clean_end: int,
     now_ms: int,
 ) -> int:
-    """Rewrite chunks without what a later record of its key replaced, in one transaction. Return how many records went."""
+    """Rewrite chunks without what a later record of its key replaced, each in a transaction of its own. Return how many records went."""
 
     def stays(record: StoredRecord) -> bool:
         if record.key is None or record.offset >= clean_end:
@@ -106,17 +104,15 @@ def _thin(
         return record.value is not None or record.timestamp >= now_ms - partition.retention_ms
 
     gone = 0
-    with transaction(connection):
-        for chunk in chunks:
-            kept = [record for record in chunk.records if stays(record)]
-            gone += len(chunk.records) - len(kept)
-            if not kept:
-                connection.execute("DELETE FROM chunks WHERE position = ?", (chunk.position,))
-            elif len(kept) < len(chunk.records):
-                connection.execute(
-                    "UPDATE chunks SET records = ?, offsets = ? WHERE position = ?",
-                    (*encode_thinned(kept), chunk.position),
-                )
+    for chunk in chunks:
+        kept = [record for record in chunk.records if stays(record)]
+        gone += len(chunk.records) - len(kept)
+        if not kept:
+            connection.execute("DELETE FROM chunks WHERE position = ?", (chunk.position,))
+        elif len(kept) < len(chunk.records):
+            connection.execute(
+                "UPDATE chunks SET records = ?, offsets = ? WHERE position = ?", (*encode_thinned(kept), chunk.position)
+            )
     return gone
 
 

@@ -112,6 +112,11 @@ def transaction(connection: sqlite3.Connection, kind: Literal["IMMEDIATE", "DEFE
         raise
 
 
+def is_of_the_disk(error: sqlite3.Error) -> bool:
+    """Say whether an error came from the disk while it was written to: what was written may be there or not."""
+    return getattr(error, "sqlite_errorname", "SQLITE_IOERR").startswith("SQLITE_IOERR")
+
+
 def explain(path: Path, error: sqlite3.Error) -> str:
     """Return what is wrong with the file in an operator's words."""
     name = getattr(error, "sqlite_errorname", "")

@@ -55,10 +55,10 @@ class Append:
 
 
 class Work(Generic[T]):
-    """Anything else that writes: `run` is called inside the writer's transaction, perhaps again after a rollback.
+    """Anything else that writes: `run` is called in the writer's thread, again when it raised sqlite3.Error.
 
-    It either raises before it writes anything (its caller gets that), or writes and returns (its caller gets the result when it is
-    durable). `marks`: which partitions have new records then.
+    It writes in one transaction, which it begins and commits. What else it raises, its caller gets. `marks`: which partitions have new
+    records afterwards.
     """
 
     __slots__ = ("_error", "_result", "_run", "future", "marks", "queued_at", "records", "size", "taken", "withdrawn")
@@ -86,7 +86,7 @@ class Work(Generic[T]):
         self._run = None
 
     def attempt(self, connection: sqlite3.Connection) -> None:
-        """Run inside of an open transaction; remember what came out. Raises sqlite3.Error only."""
+        """Run; remember what came out. Raises sqlite3.Error only."""
         try:
             self._result, self._error = None if self._run is None else self._run(connection), None
         except sqlite3.Error:

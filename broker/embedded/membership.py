@@ -176,7 +176,8 @@ class Membership:
             wanted = {partition for partition, owner in plan.wanted.items() if owner == member}
             free = wanted - plan.owners.keys()
             roster.lease(member, free)
-            found = places(connection, self._group, self._topics) if free else {}
+        # Nobody else commits there any more.
+        found = places(connection, self._group, self._topics) if free else {}
         self._last_beat = now
         change = Change(
             lost=self._held - self._returned - owned,

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from broker.embedded.timing import Timing
     from broker.embedded.wake import WakeSender
     from broker.embedded.wakeups import Wakeups
-    from broker.embedded.writer import Writers
+    from broker.embedded.writers import Writers
     from runtime.clock import Clock
 
 

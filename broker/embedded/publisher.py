@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from broker.embedded.catalogue import Catalogue
-    from broker.embedded.writer import Writers
+    from broker.embedded.writers import Writers
     from broker.interface import Message
     from runtime.clock import Clock
 

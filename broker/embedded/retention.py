@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from broker.embedded.database import transaction
 from broker.embedded.schema import OFFSET_BITS
 
 if TYPE_CHECKING:
@@ -41,7 +40,7 @@ def delete_expired(connection: sqlite3.Connection, now_ms: int) -> Iterator[int]
 
 def _delete_piece(connection: sqlite3.Connection, partition: _Expiring, now_ms: int) -> int:
     base = partition.id << OFFSET_BITS
-    last, end, size, count = None, 0, 0, 0
+    end, size, count = 0, 0, 0
     cursor = connection.execute(
         "SELECT position, span, timestamp, length(records) FROM chunks WHERE position BETWEEN ? AND ? ORDER BY position LIMIT ?",
         (base, base + (1 << OFFSET_BITS) - 1, _PIECE_CHUNKS),
@@ -51,13 +50,11 @@ def _delete_piece(connection: sqlite3.Connection, partition: _Expiring, now_ms: 
         held = partition.released is not None and behind > partition.released
         if timestamp >= now_ms - partition.retention_ms or held or size > _PIECE_BYTES:
             break
-        last, end, size, count = position, behind, size + length, count + span
+        end, size, count = behind, size + length, count + span
     cursor.close()
-    if last is None:
+    if not count:
         return 0
-    with transaction(connection):
-        connection.execute("DELETE FROM chunks WHERE position BETWEEN ? AND ?", (base, last))
-        connection.execute("UPDATE partitions SET log_start = max(log_start, ?) WHERE id = ?", (end, partition.id))
+    connection.execute("INSERT INTO expirations VALUES (?, ?)", (partition.id, end))
     return count
 
 
@@ -70,5 +67,6 @@ def shrink(connection: sqlite3.Connection) -> Iterator[int]:
         (pages,) = connection.execute("PRAGMA page_count").fetchone()
         if free <= max(_VACUUM_PAGES, pages // 4):
             return
-        connection.execute(f"PRAGMA incremental_vacuum({_VACUUM_PAGES})").fetchall()
+        # Not `execute`: it would stop at every page, with the file locked.
+        connection.executescript(f"PRAGMA incremental_vacuum({_VACUUM_PAGES});")
         yield free

@@ -60,12 +60,7 @@ class Roster:
         members = [Row(member, tuple(json.loads(topics)), wake, heartbeat) for member, topics, wake, heartbeat in rows]
         gone = [row.id for row in members if is_gone(row)]
         staying = [row for row in members if row.id not in gone]
-        owners = dict(
-            self._connection.execute(
-                "SELECT partition, member FROM leases WHERE consumer_group = ?", (self._group,)
-            ).fetchall()
-        )
-        owners = {partition: member for partition, member in owners.items() if member not in gone}
+        owners = {partition: member for partition, member in self._leases().items() if member not in gone}
         topics = sorted({topic for row in staying for topic in row.topics})
         shares = [Share(self._ids(topic), [row.id for row in staying if topic in row.topics]) for topic in topics]
         return Plan(gone, owners, assign(shares, owners))
@@ -87,10 +82,20 @@ class Roster:
             "DELETE FROM leases WHERE consumer_group = ? AND partition = ? AND member = ?", rows
         )
 
+    def _leases(self) -> dict[int, int]:
+        # One row, however many leases: the heartbeat must not wait for Python's interpreter lock at each of them.
+        (pairs,) = self._connection.execute(
+            "SELECT group_concat(partition || ' ' || member) FROM leases WHERE consumer_group = ?", (self._group,)
+        ).fetchone()
+        if pairs is None:
+            return {}
+        return {int(partition): int(member) for partition, member in map(str.split, pairs.split(","))}
+
     def _ids(self, topic: int) -> list[int]:
         if topic not in self._partitions:
-            rows = self._connection.execute(
-                "SELECT id FROM partitions WHERE topic = ? ORDER BY number", (topic,)
-            ).fetchall()
-            self._partitions[topic] = [partition for (partition,) in rows]
+            (ids,) = self._connection.execute(
+                "SELECT group_concat(id) FROM partitions WHERE topic = ?", (topic,)
+            ).fetchone()
+            # They were numbered in the order of their partitions.
+            self._partitions[topic] = sorted(map(int, ids.split(",")))
         return self._partitions[topic]

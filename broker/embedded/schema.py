@@ -20,7 +20,8 @@ OFFSET_BITS = 40
 """A chunk's key is its partition's id, shifted by so much, plus its first offset: 10^12 offsets in each of 8 million partitions."""
 
 # Records lie in chunks, as in Kafka: what one group commit appends to one partition is one row. Python gives the interpreter lock away
-# at every row that SQLite handles, and waits for it again; a row per record would cost more than all the rest.
+# at every row that SQLite handles, and waits for it again; a row per record would cost more than all the rest. For the same reason what
+# belongs together is one statement, by way of a trigger.
 _TABLES = f"""
 CREATE TABLE topics (
   id INTEGER PRIMARY KEY,
@@ -57,6 +58,11 @@ CREATE TRIGGER append INSTEAD OF INSERT ON appends BEGIN
     FROM partitions WHERE id = NEW.partition;
   UPDATE partitions SET log_end = log_end + NEW.span, last_timestamp = max(last_timestamp, NEW.timestamp)
     WHERE id = NEW.partition;
+END;
+CREATE VIEW expirations AS SELECT 0 AS partition, 0 AS log_start;
+CREATE TRIGGER expire INSTEAD OF INSERT ON expirations BEGIN
+  DELETE FROM chunks WHERE position BETWEEN NEW.partition << {OFFSET_BITS} AND (NEW.partition << {OFFSET_BITS}) + NEW.log_start - 1;
+  UPDATE partitions SET log_start = max(log_start, NEW.log_start) WHERE id = NEW.partition;
 END;
 CREATE TABLE offsets (
   consumer_group TEXT NOT NULL,

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from broker.embedded.ownership import Ownership
     from broker.embedded.prefetch import Prefetch
     from broker.embedded.presence import Presence
-    from broker.embedded.writer import Writers
+    from broker.embedded.writers import Writers
     from broker.interface import Commit, TopicPartition
 
 _COMMIT_SECONDS: Final = 10.0

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from broker.embedded.append import append_chunks
 from broker.embedded.chunk import encode_pieces
+from broker.embedded.database import transaction
 from broker.embedded.directory import LogFile
 from broker.embedded.wake import mark
 from broker.interface import Fenced, Full, Transaction, TransactionalPublisher, Unavailable, UnknownTopic
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
     from broker.embedded.catalogue import Catalogue
     from broker.embedded.chunk import Piece
-    from broker.embedded.writer import Writers
+    from broker.embedded.writers import Writers
     from broker.interface import Message
     from runtime.clock import Clock
 
@@ -93,19 +94,21 @@ class EmbeddedTransactionalPublisher(TransactionalPublisher):
         file = LogFile.EXPORTS if staged.file is None else staged.file
 
         def write(connection: sqlite3.Connection) -> None:
-            if self._epoch(connection) != self._epochs[file]:
-                raise Fenced(f"{self._id} has a newer owner")
-            append_chunks(connection, staged.pieces, int(self._clock.now() * 1000))
+            with transaction(connection):
+                if self._epoch(connection) != self._epochs[file]:
+                    raise Fenced(f"{self._id} has a newer owner")
+                append_chunks(connection, staged.pieces, int(self._clock.now() * 1000))
 
         marks = {mark(file, partition) for partition in staged.pieces}
         await self._writers.of(file).submit(write, marks)
 
     def _next_epoch(self, connection: sqlite3.Connection) -> int:
-        connection.execute(
-            "INSERT INTO owners VALUES (?, 1) ON CONFLICT (transactional_id) DO UPDATE SET epoch = epoch + 1",
-            (self._id,),
-        )
-        return self._epoch(connection)
+        with transaction(connection):
+            connection.execute(
+                "INSERT INTO owners VALUES (?, 1) ON CONFLICT (transactional_id) DO UPDATE SET epoch = epoch + 1",
+                (self._id,),
+            )
+            return self._epoch(connection)
 
     def _epoch(self, connection: sqlite3.Connection) -> int:
         (epoch,) = connection.execute("SELECT epoch FROM owners WHERE transactional_id = ?", (self._id,)).fetchone()

@@ -9,9 +9,8 @@ import sqlite3
 import threading
 from typing import TYPE_CHECKING, Final, TypeVar, cast
 
-from broker.embedded.append import append_chunks
-from broker.embedded.database import connect, explain, transaction
-from broker.embedded.directory import LogFile
+from broker.embedded.append import append_at_once
+from broker.embedded.database import connect, explain, is_of_the_disk
 from broker.embedded.entries import Append, Work
 from broker.embedded.wake import mark
 from broker.interface import NotAcknowledged, Unavailable
@@ -23,7 +22,7 @@ if TYPE_CHECKING:
     from structlog.typing import FilteringBoundLogger
 
     from broker.embedded.chunk import Piece
-    from broker.embedded.directory import DataDirectory
+    from broker.embedded.directory import DataDirectory, LogFile
     from broker.embedded.entries import Entry
     from broker.embedded.wake import WakeSender
     from runtime.clock import Clock
@@ -76,7 +75,7 @@ class Writer:
     async def submit(
         self, run: Callable[[sqlite3.Connection], T], marks: Collection[int] = (), seconds: float = _WORK_SECONDS
     ) -> T:
-        """Wait until `run` is done in a durable transaction (see `Work`); return what it returned. Raises what it raised, Unavailable when
+        """Wait until what `run` wrote is durable (see `Work`); return what it returned. Raises what it raised, Unavailable when
         it was surely not written within `seconds`, NotAcknowledged when that is in doubt.
         """
         future: asyncio.Future[T] = self._loop.create_future()
@@ -142,30 +141,40 @@ class Writer:
         return entries
 
     def _write(self, entries: Sequence[Entry]) -> None:
-        """Write until it succeeds, or until nobody waits for it any more."""
+        """Write what was taken: the appends in one transaction, everything else in its own."""
+        appends = [entry for entry in entries if isinstance(entry, Append)]
+        if appends:
+            self._persist(appends)
+        for entry in entries:
+            if isinstance(entry, Work):
+                self._persist([entry])
+
+    def _persist(self, entries: Sequence[Entry]) -> None:
+        """Try until it succeeds, or until nobody waits for it any more."""
         attempt = 0
-        while any(not entry.withdrawn for entry in entries):
+        while claimed := self._claim(entries):
             try:
-                written = self._commit(entries)
+                self._commit(claimed)
             except sqlite3.OperationalError as error:
                 self._fault = explain(self._path, error)
+                self._unclaim(claimed, error)
                 if attempt == 0:
                     self._log.warning("log not writable", reason=self._fault)
                 if self._closing.wait(_RETRY_SECONDS[min(attempt, len(_RETRY_SECONDS) - 1)]):
-                    self._abandon(entries)
+                    self._abandon(claimed)
                     return
                 attempt += 1
             except sqlite3.Error as error:
                 # Not the file's state but something in an entry, perhaps: the others must not fail with it.
-                if len(entries) > 1:
-                    for entry in entries:
-                        self._write([entry])
+                if len(claimed) > 1:
+                    for entry in claimed:
+                        self._persist([entry])
                 else:
-                    self._report(entries, Unavailable(explain(self._path, error)))
+                    self._report(claimed, Unavailable(explain(self._path, error)))
                 return
             else:
                 self._fault = None
-                self._settle(written)
+                self._settle(claimed)
                 return
 
     def _claim(self, entries: Sequence[Entry]) -> list[Entry]:
@@ -175,39 +184,29 @@ class Writer:
                 entry.taken = True
         return wanted
 
-    def _commit(self, entries: Sequence[Entry]) -> list[Entry]:
-        """Write in one transaction what is still wanted, and return that."""
+    def _unclaim(self, entries: Sequence[Entry], error: sqlite3.OperationalError) -> None:
+        """After an error of the disk the transaction may be found on it when the machine comes up again; after others it is not there."""
+        if is_of_the_disk(error):
+            return
+        with self._lock:
+            for entry in entries:
+                entry.taken = False
+
+    def _commit(self, entries: Sequence[Entry]) -> None:
         self._writing_since = self._clock.monotonic()
-        claimed: list[Entry] = []
-        in_doubt = False
         try:
             if self._connection is None:
                 self._connection = connect(self._path)
-            with transaction(self._connection):
-                # Not before the file is ours alone: until then nothing can be in doubt.
-                claimed = self._claim(entries)
-                self._apply(self._connection, claimed)
-                # What fails from here on may have reached the disk.
-                in_doubt = True
-        except sqlite3.Error:
-            if not in_doubt:
-                with self._lock:
-                    for entry in claimed:
-                        entry.taken = False
-            raise
+            pieces: dict[int, list[Piece]] = {}
+            for entry in entries:
+                if isinstance(entry, Append):
+                    pieces.setdefault(entry.partition, []).extend(entry.pieces)
+                else:
+                    entry.attempt(self._connection)
+            if pieces:
+                append_at_once(self._connection, pieces, int(self._clock.now() * 1000))
         finally:
             self._writing_since = None
-        return claimed
-
-    def _apply(self, connection: sqlite3.Connection, entries: Sequence[Entry]) -> None:
-        pieces: dict[int, list[Piece]] = {}
-        for entry in entries:
-            if isinstance(entry, Append):
-                pieces.setdefault(entry.partition, []).extend(entry.pieces)
-        append_chunks(connection, pieces, int(self._clock.now() * 1000))
-        for entry in entries:
-            if isinstance(entry, Work):
-                entry.attempt(connection)
 
     def _settle(self, entries: Sequence[Entry]) -> None:
         self._report(entries, None)
@@ -236,30 +235,3 @@ class Writer:
         # A loop that is closed has nobody who waits.
         with contextlib.suppress(RuntimeError):
             self._loop.call_soon_threadsafe(tell)
-
-
-class Writers:
-    """The writers of both files. Life: construct in the event loop → `of` … → `close`."""
-
-    def __init__(
-        self,
-        directory: DataDirectory,
-        sender: WakeSender,
-        clock: Clock,
-        append_seconds: Histogram,
-        log: FilteringBoundLogger,
-    ) -> None:
-        self._writers = {file: Writer(directory, file, sender, clock, append_seconds, log) for file in LogFile}
-
-    def of(self, file: LogFile) -> Writer:
-        """Return the writer of a file."""
-        return self._writers[file]
-
-    def fault(self) -> str | None:
-        """Return why one of the files cannot be written; None while both can."""
-        return next((fault for writer in self._writers.values() if (fault := writer.fault())), None)
-
-    def close(self) -> None:
-        """Close both. Blocks for seconds at most. Idempotent."""
-        for writer in self._writers.values():
-            writer.close()

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 import pytest
 
 from broker.embedded import database
-from broker.embedded.database import transaction
 from broker.embedded.directory import LogFile
 from broker.interface import Commit, NotAcknowledged, TopicPartition, Unavailable
 from schemas.topics import commands_spec, events_spec
@@ -107,7 +106,9 @@ async def test_a_file_locked_for_too_long_is_surely_not_written(log: EmbeddedBro
         assert "another process holds it locked" in (publisher.fault() or "")
         later = publisher.publish(TOPIC, 0, [message(b"later")])
         failed = await asyncio.gather(first, later, return_exceptions=True)
-        assert [type(error) for error in failed] == [Unavailable, Unavailable]
+        # Of the first the writer may have been in the middle of a try; the later one it had not come to.
+        assert isinstance(failed[0], (Unavailable, NotAcknowledged))
+        assert isinstance(failed[1], Unavailable)
     await publisher.publish(TOPIC, 0, [message(b"afterwards")])
     assert await values(log, TOPIC) == [b"afterwards"]
 
@@ -120,34 +121,27 @@ async def test_what_the_writer_was_at_is_in_doubt(log: EmbeddedBroker) -> None:
         let_go.wait(30)
 
     publisher = await log.publisher(ack_timeout=0.3)
-    holding = asyncio.create_task(writer_of(log, LogFile.EVENTS).submit(hold))
-    pending = publisher.publish(TOPIC, 0, [message(b"in doubt")])
-    await eventually(held.is_set, "the writer is in its transaction")
-    late = publisher.publish(TOPIC, 0, [message(b"behind it")])
-    outcome = await asyncio.gather(pending, late, return_exceptions=True)
+    holding = asyncio.create_task(writer_of(log, LogFile.EVENTS).submit(hold, seconds=0.3))
+    await eventually(held.is_set, "the writer is at it")
+    behind = publisher.publish(TOPIC, 0, [message(b"behind it")])
+    outcomes = await asyncio.gather(holding, behind, return_exceptions=True)
+    assert [type(outcome) for outcome in outcomes] == [NotAcknowledged, Unavailable]
     let_go.set()
-    await holding
     await publisher.publish(TOPIC, 0, [message(b"next")])
-    found = await values(log, TOPIC)
-    assert isinstance(outcome[1], Unavailable)
-    assert b"behind it" not in found, "what was given up must not be written afterwards"
-    if b"in doubt" in found:
-        assert isinstance(outcome[0], NotAcknowledged)
+    assert await values(log, TOPIC) == [b"next"], "what was given up must not be written afterwards"
 
 
 async def test_a_failed_commit_is_in_doubt(log: EmbeddedBroker, monkeypatch: pytest.MonkeyPatch) -> None:
-    @contextmanager
-    def no_commit(connection: sqlite3.Connection) -> Iterator[None]:
-        with transaction(connection):
-            yield
-            connection.execute("ROLLBACK")
-            raise sqlite3.OperationalError("disk I/O error")
+    def no_sync(*_: object) -> None:
+        error = sqlite3.OperationalError("disk I/O error")
+        error.sqlite_errorname = "SQLITE_IOERR_FSYNC"
+        raise error
 
     publisher = await log.publisher(ack_timeout=0.3)
     await publisher.publish(TOPIC, 0, [message(b"before")])
     with monkeypatch.context() as patch:
-        patch.setattr("broker.embedded.writer.transaction", no_commit)
-        with pytest.raises(NotAcknowledged, match="disk I/O error"):
+        patch.setattr("broker.embedded.writer.append_at_once", no_sync)
+        with pytest.raises(NotAcknowledged, match="the disk reports an error"):
             await publisher.publish(TOPIC, 0, [message(b"in doubt")])
     await publisher.publish(TOPIC, 0, [message(b"after")])
     assert await values(log, TOPIC) == [b"before", b"after"]
