@@ -60,8 +60,8 @@ def write_commits(
 def _upsert(rows: int) -> str:
     # Only question marks are put in.
     return (
-        f"WITH wanted (partition, member, committed, metadata) AS (VALUES {', '.join(['(?, ?, ?, ?)'] * rows)}) "  # noqa: S608  # as said
-        "INSERT INTO offsets SELECT ?, wanted.partition, committed, metadata FROM wanted JOIN leases "
+        f"INSERT INTO offsets WITH wanted (partition, member, committed, metadata) AS (VALUES {', '.join(['(?, ?, ?, ?)'] * rows)}) "  # noqa: S608  # as said
+        "SELECT ?, wanted.partition, committed, metadata FROM wanted JOIN leases "
         "ON consumer_group = ? AND leases.partition = wanted.partition AND leases.member = wanted.member WHERE true "
         "ON CONFLICT (consumer_group, partition) DO UPDATE SET committed = excluded.committed, metadata = excluded.metadata"
     )
