@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from broker.interface import TopicPartition
     from consumers.tracker import Tracker
 
-DEFAULT_BUDGET: Final = 24 * 1024 * 1024
+DEFAULT_BUDGET: Final = 12 * 1024 * 1024
 MAX_RECORDS: Final = 1_000
 MAX_SPAN: Final = 100_000
 """A partition is not read further ahead of its first unfinished record than this: a restart would send all of it again."""

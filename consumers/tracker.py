@@ -18,7 +18,7 @@ DEAD_LETTERED: Final = 2
 MISSING: Final = 3
 """An offset that the log did not hand over: passed by, but in no tally, so that the audit shows it as unaccounted."""
 
-RECORD_OVERHEAD: Final = 1_600
+RECORD_OVERHEAD: Final = 1_800
 """What a record weighs in memory beside its value, in bytes: the object, its key and six headers (measured on aiokafka's)."""
 
 _TRIM_AT: Final = 16_384
