@@ -9,7 +9,7 @@ from aiokafka import AIOKafkaConsumer
 from aiokafka import TopicPartition as ClientPartition
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
-from aiokafka.errors import AuthenticationFailedError, KafkaError, UnknownTopicOrPartitionError, for_code
+from aiokafka.errors import AuthenticationFailedError, KafkaError, for_code
 
 from broker.interface import BrokerError, Commit, LogRange, TopicPartition, Unavailable, UnknownTopic
 from broker.kafka.connection import REQUEST_TIMEOUT_MS
@@ -28,6 +28,7 @@ ANSWER_SECONDS = 10.0
 
 _RETRY_SECONDS = 0.1
 _STOP_SECONDS = 1.0
+_HEARD_OF_SECONDS = 0.3
 
 # What aiokafka's admin client raises while the cluster changes under it, beside its own errors: no controller known
 # (AttributeError), a broker that left (KeyError, AssertionError).
@@ -80,6 +81,20 @@ class Admin:
         """Return every topic there is, with its partitions in their order."""
         return await self.ask("which topics there are", _topics)
 
+    async def find(self, topics: Collection[str]) -> dict[str, Sequence[PartitionState]]:
+        """Return the partitions of each of `topics`. Raises UnknownTopic, after a moment: brokers hear of a new topic one after
+        the other, and any of them may be asked.
+        """
+        sought = self._clock.monotonic()
+        while True:
+            present = await self.topics()
+            missing = [topic for topic in topics if topic not in present]
+            if not missing:
+                return {topic: present[topic] for topic in topics}
+            if self._clock.monotonic() - sought > _HEARD_OF_SECONDS:
+                raise UnknownTopic(f"topic {missing[0]} does not exist")
+            await asyncio.sleep(_RETRY_SECONDS)
+
     async def cluster_size(self) -> int:
         """Return how many brokers are alive."""
 
@@ -89,16 +104,15 @@ class Admin:
         return await self.ask("which brokers there are", question)
 
     async def settings(self, topics: Collection[str]) -> Mapping[str, Mapping[str, str]]:
-        """Return every setting of every one of `topics`, defaults included. Raises UnknownTopic."""
+        """Return every setting of every one of `topics`, which exist, defaults included."""
 
         async def question(clients: Clients) -> Mapping[str, Mapping[str, str]]:
             resources = [ConfigResource(ConfigResourceType.TOPIC, topic) for topic in topics]
             found: dict[str, Mapping[str, str]] = {}
             for response in await clients.admin.describe_configs(resources):
                 for code, message, _, name, entries in response.resources:
-                    if code == UnknownTopicOrPartitionError.errno:
-                        raise UnknownTopic(f"topic {name} does not exist")
                     if code:
+                        # Also where a broker has not heard yet of a topic that another one told us of.
                         raise for_code(code)(message)
                     found[name] = {entry[0]: entry[1] or "" for entry in entries}
             return found

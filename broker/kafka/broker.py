@@ -152,8 +152,5 @@ class KafkaBroker(Broker):
         return await self._admin.committed(group, await self._all(topics))
 
     async def _all(self, topics: Collection[str]) -> list[TopicPartition]:
-        present = await self._admin.topics()
-        for topic in topics:
-            if topic not in present:
-                raise UnknownTopic(f"topic {topic} does not exist")
-        return [TopicPartition(topic, each.partition) for topic in topics for each in present[topic]]
+        found = await self._admin.find(topics)
+        return [TopicPartition(topic, each.partition) for topic, partitions in found.items() for each in partitions]

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from broker.interface import UnknownTopic
-
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -43,9 +41,7 @@ class Catalogue:
         """Return what is known, asking where nothing is. Raises UnknownTopic, and Unavailable when the cluster cannot be asked."""
         known = self._known.get(topic)
         if known is None:
-            partitions = (await self._admin.topics()).get(topic)
-            if partitions is None:
-                raise UnknownTopic(f"topic {topic} does not exist")
+            partitions = (await self._admin.find([topic]))[topic]
             settings = (await self._admin.settings([topic]))[topic]
             known = self.learn(topic, len(partitions), settings)
         return known

@@ -89,6 +89,20 @@ class Producers:
         """Whether there is no newer one."""
         return self._current is generation
 
+    async def answers(self, seconds: float) -> bool:
+        """Whether Kafka answers the newest producer within `seconds`."""
+        if self._current is None:
+            return False
+        try:
+            async with asyncio.timeout(seconds):
+                return bool(await self._current.producer.client.force_metadata_update())
+        except TimeoutError:
+            return False
+
+    def renew(self, reason: str) -> None:
+        """Start a producer that looks for the cluster anew: all its brokers may have moved. Does not wait."""
+        self.replace(self._current, reason=reason)
+
     def landed(self, generation: Generation, outcome: asyncio.Future[Any] | None) -> None:
         """Note that a batch is no longer under way; None when it did not get that far."""
         if outcome is not None:

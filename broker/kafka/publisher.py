@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from runtime.metrics import Metrics
 
 _SWEEP_SECONDS = 0.1
+_PROBE_SECONDS = 3.0
+_ANSWER_SECONDS = 3.0
+_RENEW_SECONDS = 30.0
 _FAULT_SECONDS = 2.0
 _REFUSAL_SECONDS = 60.0
 
@@ -57,6 +60,8 @@ class KafkaPublisher(Publisher):
         self._lanes: dict[tuple[str, int], Lane] = {}
         self._tasks: dict[asyncio.Task[None], tuple[str, int]] = {}
         self._sweeper = asyncio.create_task(self._sweep(), name="kafka publisher deadlines")
+        self._prober = asyncio.create_task(self._probe(), name="kafka publisher probe")
+        self._silent_since: float | None = None
         self._closed = False
 
     def publish(self, topic: str, partition: int, messages: Sequence[Message]) -> asyncio.Future[None]:
@@ -85,13 +90,15 @@ class KafkaPublisher(Publisher):
         return future
 
     def fault(self) -> str | None:
-        """Why acknowledgements do not come; None while any come, or while none is waited for. Does not wait."""
+        """Why acknowledgements do not come, or would not if anything were published. None while any come. Does not wait."""
         ledger = self._ledger
         now = ledger.now()
         since = min((each for lane in self._lanes.values() if (each := lane.unanswered_since) is not None), default=now)
         since = max(since, ledger.last_acknowledgement)
         if now - since > _FAULT_SECONDS:
             return f"no acknowledgement from Kafka at {self._servers} for {now - since:.1f} s"
+        if self._silent_since is not None and self._silent_since > ledger.last_acknowledgement:
+            return f"Kafka at {self._servers} has not answered for {now - self._silent_since:.1f} s"
         refused = ledger.last_refusal
         if refused > ledger.last_acknowledgement and now - refused < _REFUSAL_SECONDS:
             return str(ledger.refusal)
@@ -108,7 +115,7 @@ class KafkaPublisher(Publisher):
                 drained = True
         for lane in self._lanes.values():
             lane.fail_all(NotAcknowledged("the publisher was closed before the acknowledgement came"))
-        tasks = [self._sweeper, *self._tasks]
+        tasks = [self._sweeper, self._prober, *self._tasks]
         for task in tasks:
             task.cancel()
         await asyncio.wait(tasks)
@@ -138,3 +145,17 @@ class KafkaPublisher(Publisher):
             why = self.fault()
             for lane in list(self._lanes.values()):
                 lane.sweep(now, why)
+
+    async def _probe(self) -> None:
+        """Notice that Kafka is away also while nothing is published."""
+        while True:
+            await self._clock.sleep(_PROBE_SECONDS)
+            asked = self._ledger.now()
+            if asked - self._ledger.last_acknowledgement < _PROBE_SECONDS or await self._producers.answers(
+                _ANSWER_SECONDS
+            ):
+                self._silent_since = None
+            elif self._silent_since is None:
+                self._silent_since = asked
+            elif asked - self._silent_since > _RENEW_SECONDS:
+                self._producers.renew("nothing was heard of Kafka")

@@ -54,7 +54,7 @@ async def read(
     asked = [ClientPartition(topic, partition) for partition in partitions]
     try:
         ends = await _place(consumer, asked, from_beginning=from_beginning)
-        records = _follow(consumer) if follow else _Rest(consumer, clock, ends).records()
+        records = _follow(consumer) if follow else Rest(consumer, clock, ends).records()
         async for record in records:
             yield record
     except (KafkaError, OSError, TimeoutError) as error:
@@ -97,7 +97,7 @@ async def _next(consumer: Any, timeout_ms: int) -> dict[Any, list[Record]]:
     return records
 
 
-class _Rest:
+class Rest:
     """What there is up to the ends as they were at the call.
 
     The last offsets may hold nothing that is ever returned (compaction took it, or a transaction's end mark stood there)

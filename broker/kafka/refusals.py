@@ -52,9 +52,9 @@ def as_ours(error: BaseException, where: str) -> BrokerError:
             return RecordTooLarge(f"{where}: larger than the topic takes")
         case Meaning.UNKNOWN:
             return UnknownTopic(f"{where}: no such topic or partition")
-        case Meaning.REFUSED:
+        case Meaning.REFUSED if not isinstance(error, errors.UnknownError):
             return Unavailable(f"{where}: Kafka refuses records: {said(error)}")
-        case Meaning.LOST:
+        case _:
             return NotAcknowledged(f"{where}: {said(error)}")
 
 

@@ -41,6 +41,7 @@ _RESPONSE_BYTES = 8 * 1024 * 1024
 
 _COMMIT_SECONDS = 10.0
 _SILENCE_SECONDS = 15.0
+_GIVE_UP_SECONDS = 60.0
 _START_SECONDS = 15.0
 _STOP_SECONDS = 3.0
 
@@ -79,6 +80,7 @@ class KafkaSubscription(Subscription):
         self._owned: dict[TopicPartition, Assignment] = {}
         self._stranded: set[TopicPartition] = set()
         self._silent_since = clock.monotonic()
+        self._given_up: str | None = None
         self._polling = asyncio.Lock()
         self._closed = False
 
@@ -273,31 +275,40 @@ class KafkaSubscription(Subscription):
     def _complain(self, partitions: Collection[TopicPartition] | None) -> None:
         """Raise Unavailable when nothing was heard for long, although something should have been."""
         now = self._clock.monotonic()
-        servers = self._connection.servers
+        silent = now - self._silent_since
         if not self._rebalance.settled:
             if self._rebalance.fault is not None:
                 raise self._rebalance.fault
-            if now - self._silent_since > REBALANCE_SECONDS + _SILENCE_SECONDS:
-                raise Unavailable(f"group {self._group} at Kafka {servers} has not shared out its partitions")
-            return
-        wanted = self._wanted(partitions)
-        heard = [self._consumer.last_poll_timestamp(ClientPartition(*each)) for each in wanted]
-        latest = max((each for each in heard if each is not None), default=0) / 1000
-        silent = min(now - self._silent_since, self._clock.now() - latest)
-        if wanted and silent > _SILENCE_SECONDS:
-            raise Unavailable(f"nothing was heard of Kafka at {servers} for {silent:.0f} s")
+            if silent > REBALANCE_SECONDS + _SILENCE_SECONDS:
+                self._given_up = f"no assignment for {silent:.0f} s"
+        else:
+            wanted = self._wanted(partitions)
+            heard = [self._consumer.last_poll_timestamp(ClientPartition(*each)) for each in wanted]
+            latest = max((each for each in heard if each is not None), default=0) / 1000
+            silent = min(silent, self._clock.now() - latest) if wanted else 0.0
+            if silent > _GIVE_UP_SECONDS:
+                # All brokers may have moved, and aiokafka would never look for them where it began.
+                self._given_up = f"nothing was heard for {silent:.0f} s"
+            if silent > _SILENCE_SECONDS:
+                raise Unavailable(f"nothing was heard of Kafka at {self._connection.servers} for {silent:.0f} s")
+        if self._given_up is not None:
+            raise Unavailable(f"group {self._group} at Kafka {self._connection.servers}: {self._given_up}")
 
     async def _revive(self) -> None:
-        """Join anew when the consumer broke. Raises Unavailable."""
+        """Join anew when the consumer broke, or when nothing was heard through it for a minute. Raises Unavailable."""
         if self._consumer is not None:
-            reason = inside.ended(self._consumer)
+            reason = inside.ended(self._consumer) or self._given_up
             if reason is None:
                 return
-            self._log.error("kafka consumer failed, joining anew", reason=reason)
-            broken, self._consumer = self._consumer, None
-            await self._tell_revoked()
-            self._rebalance.close()
-            await stop_within(broken, _STOP_SECONDS)
+            self._given_up = None
+            self._log.error("joining the group anew", reason=reason)
+            try:
+                # While it lives its commits may still be taken.
+                await self._tell_revoked()
+            finally:
+                broken, self._consumer = self._consumer, None
+                self._rebalance.close()
+                await stop_within(broken, _STOP_SECONDS)
         await self.join()
 
 

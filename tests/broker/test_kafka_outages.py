@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from broker.interface import NotAcknowledged, Unavailable
+from broker.kafka import publisher as publisher_module
 from runtime.settings import BrokerSettings
 from tests.broker.callers import Callers
 from tests.broker.log_contents import contents, message
@@ -53,9 +54,12 @@ async def test_a_killed_broker_loses_and_mixes_up_nothing(
 
 
 async def test_a_broker_that_hangs_is_told_from_one_that_never_got_it(
-    backend: Backend, broker: Broker, kafka_cluster: KafkaCluster
+    backend: Backend, broker: Broker, kafka_cluster: KafkaCluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    for seconds in ("_PROBE_SECONDS", "_ANSWER_SECONDS"):
+        monkeypatch.setattr(publisher_module, seconds, 0.3)
     topic = await backend.topic(broker, 2)
+    idle = await broker.publisher()
     publisher = await broker.publisher(ack_timeout=1.5)
     callers = Callers(publisher, topic, 2).start()
     await callers.until_more(20)
@@ -68,9 +72,12 @@ async def test_a_broker_that_hangs_is_told_from_one_that_never_got_it(
         await handed
     with pytest.raises(Unavailable, match=r"could not be handed to Kafka within 1\.5 s"):
         await waiting
+    await eventually(idle.fault, "a publisher that is idle to notice as well")
+    assert "has not answered for" in (idle.fault() or "")
     await asyncio.to_thread(kafka_cluster.resume)
     await callers.until_more(20)
     await callers.stop()
+    await eventually(lambda: idle.fault() is None, "the idle publisher to notice the end of it")
     log = await contents(broker, topic)
     callers.check(log)
     assert b"waited in vain" not in {record.value for record in log}

@@ -10,6 +10,7 @@ import tempfile
 import time
 import uuid
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -50,12 +51,14 @@ class KafkaCluster:
         port: int | None = None,
         heap_mb: int = 384,
         extra: Mapping[str, str] | None = None,
+        listeners: Sequence[str] = (),
         name: str = "kafka",
     ) -> None:
         self._count = nodes
         self._port = port
         self._heap_mb = heap_mb
         self._extra = extra or {}
+        self._listeners = tuple(listeners)
         self._name = name
         self._directory: Path | None = None
         self._nodes: list[Node] = []
@@ -85,8 +88,8 @@ class KafkaCluster:
             NodePlace(number + 1, ports[2 * number], ports[2 * number + 1], self._directory / str(number + 1))
             for number in range(self._count)
         ]
-        if self._port is not None:
-            places[0] = NodePlace(1, self._port, places[0].controller_port, places[0].directory)
+        first = replace(places[0], listeners=self._listeners)
+        places[0] = first if self._port is None else replace(first, port=self._port)
         self._nodes = [Node(place, self._heap_mb, self.logs / f"node-{place.node_id}.log") for place in places]
         # The first letter is never the dash that the tool would take for an option.
         cluster_id = "S" + base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")[1:]

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import pytest
 
@@ -17,7 +17,7 @@ from tests.kafka.cluster import KafkaCluster
 from tests.kafka.jars import KafkaMissingError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator
 
 
 class RunningKafka(Protocol):
@@ -77,8 +77,8 @@ def start_kafka(request: pytest.FixtureRequest) -> Iterator[Callable[..., KafkaC
     """Starts clusters of the test's own: `start_kafka(nodes=3, extra={"…": "…"})` takes what KafkaCluster takes."""
     with ExitStack() as clusters:
 
-        def start(nodes: int = 1, extra: Mapping[str, str] | None = None) -> KafkaCluster:
-            return clusters.enter_context(_running(KafkaCluster(nodes, extra=extra, name="own"), request))
+        def start(nodes: int = 1, **options: Any) -> KafkaCluster:
+            return clusters.enter_context(_running(KafkaCluster(nodes, name="own", **options), request))
 
         yield start
 

@@ -43,23 +43,27 @@ COMMON: Mapping[str, str] = {
 
 @dataclass(frozen=True, slots=True)
 class NodePlace:
-    """Where a node lives: its id (from 1), its two ports, its directory."""
+    """Where a node lives: its id (from 1), its two ports, its directory, and listeners beside the plain one, as
+    `NAME://127.0.0.1:port`.
+    """
 
     node_id: int
     port: int
     controller_port: int
     directory: Path
+    listeners: tuple[str, ...] = ()
 
 
 def server_properties(place: NodePlace, places: Sequence[NodePlace], extra: Mapping[str, str]) -> str:
     """Return the server.properties of `place` in a cluster of `places`; `extra` overrides what stands here."""
     replicas = min(3, len(places))
+    open_to_clients = ",".join((f"PLAINTEXT://127.0.0.1:{place.port}", *place.listeners))
     settings = {
         **COMMON,
         "node.id": str(place.node_id),
         "log.dirs": str(place.directory / "data"),
-        "listeners": f"PLAINTEXT://127.0.0.1:{place.port},CONTROLLER://127.0.0.1:{place.controller_port}",
-        "advertised.listeners": f"PLAINTEXT://127.0.0.1:{place.port}",
+        "listeners": f"{open_to_clients},CONTROLLER://127.0.0.1:{place.controller_port}",
+        "advertised.listeners": open_to_clients,
         "controller.quorum.voters": ",".join(f"{one.node_id}@127.0.0.1:{one.controller_port}" for one in places),
         "default.replication.factor": str(replicas),
         "offsets.topic.replication.factor": str(replicas),

@@ -1,0 +1,106 @@
+"""Kafka alone: what aiokafka says, and what is made of what it does not say. No broker is needed for these."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import logging
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import structlog
+from aiokafka import errors
+from aiokafka.errors import KafkaTimeoutError
+from structlog.testing import capture_logs
+
+from broker.interface import NotAcknowledged, RecordTooLarge, Unavailable, UnknownTopic
+from broker.kafka.client_log import ClientLog
+from broker.kafka.reader import Rest
+from broker.kafka.refusals import as_ours
+from runtime.clock import ManualClock
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from broker.interface import BrokerError
+
+
+@pytest.mark.parametrize(
+    ("theirs", "ours"),
+    [
+        (errors.MessageSizeTooLargeError(), RecordTooLarge),
+        (errors.UnknownTopicOrPartitionError(), UnknownTopic),
+        (errors.TopicAuthorizationFailedError("t"), Unavailable),
+        # INVALID_RECORD or a fault of the broker: aiokafka has one error for both, so nothing is claimed.
+        (errors.UnknownError(), NotAcknowledged),
+        (errors.LeaderNotAvailableError(), NotAcknowledged),
+        (errors.OutOfOrderSequenceNumber(), NotAcknowledged),
+        (errors.ProducerClosed(), NotAcknowledged),
+    ],
+)
+def test_only_what_surely_was_not_written_is_said_not_to_be(theirs: Exception, ours: type[BrokerError]) -> None:
+    said = as_ours(theirs, "topic t, partition 0")
+    assert type(said) is ours
+    assert str(said).startswith("topic t, partition 0: ")
+
+
+def test_what_aiokafka_repeats_is_one_line_in_half_a_minute() -> None:
+    clock = ManualClock()
+    theirs = logging.getLogger("aiokafka.client")
+    with capture_logs() as lines:
+        log = ClientLog(structlog.get_logger(), clock)
+        log.attach()
+        for n in range(100):
+            theirs.error("Unable connect to node with id %s: %s", 1, n)
+        theirs.warning("something else")
+        clock._now += 31
+        theirs.error("Unable connect to node with id %s: %s", 1, "still")
+        log.detach()
+        theirs.setLevel(logging.CRITICAL)
+        theirs.error("after the end")
+        theirs.setLevel(logging.NOTSET)
+    assert [(line["says"], line["said_before"]) for line in lines] == [
+        ("Unable connect to node with id 1: 0", 0),
+        ("something else", 0),
+        ("Unable connect to node with id 1: still", 99),
+    ]
+    assert logging.getLogger("aiokafka").propagate
+
+
+class EmptyTail:
+    """A consumer of a partition whose last offsets hold nothing any more: it answers, and never comes to the end."""
+
+    def __init__(self, clock: ManualClock, *, silent: bool) -> None:
+        self._clock = clock
+        self._answers: Iterator[int] = itertools.repeat(0) if silent else itertools.count()
+        self.rounds = 0
+
+    def pause(self, *_: object) -> None:
+        raise AssertionError("it is not at its end")
+
+    async def getmany(self, *, timeout_ms: int) -> dict[Any, Any]:
+        self.rounds += 1
+        self._clock._now += timeout_ms / 1000
+        await asyncio.sleep(0)
+        return {}
+
+    async def position(self, _: object) -> int:
+        await asyncio.sleep(0)
+        return 60
+
+    def last_poll_timestamp(self, _: object) -> int:
+        return next(self._answers)
+
+
+async def test_an_end_that_cannot_be_reached_is_known_by_empty_answers() -> None:
+    clock = ManualClock()
+    consumer = EmptyTail(clock, silent=False)
+    assert [record async for record in Rest(consumer, clock, {("t", 0): (0, 100)}).records()] == []
+    assert consumer.rounds == 3
+
+
+async def test_silence_is_not_taken_for_the_end() -> None:
+    clock = ManualClock()
+    rest = Rest(EmptyTail(clock, silent=True), clock, {("t", 0): (0, 100)})
+    with pytest.raises(KafkaTimeoutError, match="nothing was heard for"):
+        _ = [record async for record in rest.records()]

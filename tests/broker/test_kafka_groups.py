@@ -1,0 +1,173 @@
+"""Kafka alone: groups on many topics, slow revocations, positions that the log leaves behind, consumers that break."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from aiokafka import TopicPartition as ClientPartition
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.admin.records_to_delete import RecordsToDelete
+
+from broker.interface import Commit, LogRange, TopicPartition
+from runtime.settings import BrokerSettings
+from schemas.topics import MIB
+from tests.broker.log_contents import message, numbered, values
+from tests.broker.member import Member, one_each
+from tests.broker.waiting import eventually
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from broker.interface import Broker
+    from tests.broker.backend import Backend
+    from tests.kafka.fixtures import RunningKafka
+
+pytestmark = pytest.mark.kafka
+
+
+@pytest.fixture
+def broker_settings(kafka: RunningKafka) -> BrokerSettings:
+    """The Kafka that all tests share."""
+    return BrokerSettings(kind="kafka", bootstrap_servers=kafka.bootstrap_servers, replication_factor=1)
+
+
+async def test_many_topics_are_shared_and_read_whole(backend: Backend, broker: Broker) -> None:
+    specs = [backend.spec(2) for _ in range(35)]
+    assert await broker.ensure_topics(specs) == []
+    group = backend.group()
+    publisher = await broker.publisher()
+    parts = [(spec.name, n) for spec in specs for n in range(2)]
+    await asyncio.gather(*(publisher.publish(topic, n, numbered(0, 100)) for topic, n in parts))
+    a = await Member("a").start(broker, group, *(spec.name for spec in specs))
+    a.on_revoked = a.commit_read
+    b = await Member("b").start(await backend.open(), group, *(spec.name for spec in specs))
+    b.on_revoked = b.commit_read
+    await eventually(lambda: len(a.owned) == len(b.owned) == 35, "half of the partitions each")
+    assert one_each([a, b], 70)
+    await eventually(lambda: a.total() + b.total() == 7_000, "every record once")
+    for topic, n in parts:
+        place = TopicPartition(topic, n)
+        assert a.values(place) + b.values(place) == [b"%d" % value for value in range(100)]
+    await a.stop()
+    await b.stop()
+    standing = await broker.committed(group, [spec.name for spec in specs])
+    assert set(standing.values()) == {Commit(100, "")}
+
+
+async def test_records_larger_than_what_is_fetched_at_once_come_through(backend: Backend, broker: Broker) -> None:
+    """With 64 partitions each gets half a MiB of what is fetched ahead, less than one of these records."""
+    spec = backend.spec(64)
+    await broker.ensure_topics([spec])
+    publisher = await broker.publisher()
+    large = {n: os.urandom(2 * MIB - 1_000) for n in (3, 20, 21, 63)}
+    for n, value in large.items():
+        await publisher.publish(spec.name, n, [message(b"before"), message(value), message(b"after")])
+    member = await Member().start(broker, backend.group(), spec.name)
+    await member.until_read(12)
+    for n, value in large.items():
+        assert member.values(TopicPartition(spec.name, n)) == [b"before", value, b"after"]
+    await member.stop()
+
+
+async def test_a_slow_revocation_keeps_its_time_and_everybody_elses(backend: Backend, broker: Broker) -> None:
+    """The drain of a forwarder takes seconds: the group waits for its commit, and a poll returns in time all the same."""
+    topic, group = await backend.topic(broker, 2), backend.group()
+    publisher = await broker.publisher()
+    for n in range(2):
+        await publisher.publish(topic, n, numbered(0, 10))
+    slow = Member("slow")
+
+    async def drain(partitions: Collection[TopicPartition]) -> None:
+        await asyncio.sleep(2.5)
+        await slow.commit_read(partitions)
+
+    slow.on_revoked = drain
+    await slow.start(broker, group, topic)
+    await slow.until_read(20)
+    newcomer = Member("newcomer")
+    subscription = await (await backend.open()).subscribe(group, [topic], newcomer)
+    while not newcomer.owned:
+        began = time.monotonic()
+        assert not await subscription.poll(0.2)
+        assert time.monotonic() - began < 1.5
+    (gained,) = newcomer.owned.values()
+    assert gained.commit == Commit(10, "")
+    await slow.until_owned(1)
+    slow.on_revoked = None
+    await slow.stop()
+    await subscription.close()
+
+
+async def test_a_position_that_retention_overtook_is_reported_and_not_read(
+    backend: Backend, broker: Broker, kafka: RunningKafka
+) -> None:
+    topic = await backend.topic(broker, 2)
+    gone, fine = TopicPartition(topic, 0), TopicPartition(topic, 1)
+    publisher = await broker.publisher()
+    member = Member()
+    member.wanted = [fine]
+    await member.start(broker, backend.group(), topic)
+    await member.until_owned(2)
+    # What is asked for is fetched at once, so the position is behind the log's start only if it is taken back there.
+    await publisher.publish(topic, 0, numbered(0, 50))
+    admin: Any = AIOKafkaAdminClient(bootstrap_servers=kafka.bootstrap_servers)
+    await admin.start()
+    await admin.delete_records({ClientPartition(*gone): RecordsToDelete(30)})
+    await admin.close()
+    consumer: Any = member.subscription._consumer  # type: ignore[attr-defined]  # KafkaSubscription's own
+    consumer.seek(ClientPartition(*gone), 0)
+    member.wanted = None
+    await eventually(lambda: member.owned.get(gone) and member.owned[gone].out_of_range, "the alarm")
+    assert member.owned[gone].log == LogRange(30, 50)
+    assert [step.kind for step in member.history if step.partition == gone] == ["assigned", "revoked", "assigned"]
+    await publisher.publish(topic, 1, numbered(0, 10))
+    await member.until_read(10)
+    assert not member.records[gone]
+    assert not member.owned[fine].out_of_range
+    await member.stop()
+
+
+@pytest.mark.parametrize("broken", ["_coordinator", "_fetcher"])
+async def test_a_consumer_that_broke_joins_anew(backend: Backend, broker: Broker, broken: str) -> None:
+    topic = await backend.topic(broker)
+    publisher = await broker.publisher()
+    await publisher.publish(topic, 0, numbered(0, 5))
+    member = Member()
+    member.on_revoked = member.commit_read
+    await member.start(broker, backend.group(), topic)
+    await member.until_read(5)
+    part: Any = getattr(member.subscription._consumer, broken)  # type: ignore[attr-defined]  # KafkaSubscription's own
+    task = part._coordination_task if broken == "_coordinator" else part._fetch_task
+    task.cancel()
+    await publisher.publish(topic, 0, numbered(5, 5))
+    await member.until_read(10)
+    assert member.values(TopicPartition(topic, 0)) == [b"%d" % n for n in range(10)]
+    assert [step.kind for step in member.history] == ["assigned", "revoked", "assigned"]
+    await member.stop()
+
+
+async def test_reading_ends_behind_the_last_record(backend: Backend, broker: Broker, kafka: RunningKafka) -> None:
+    """The log may end with marks of transactions and with records that were aborted or deleted: nothing that is returned."""
+    topic = await backend.topic(broker, 2)
+    publisher = await broker.publisher()
+    for n in range(2):
+        await publisher.publish(topic, n, numbered(0, 10))
+    transactional = await broker.transactional(backend.group())
+    async with transactional.transaction() as transaction:
+        await transaction.publish(topic, 0, numbered(10, 5))
+    with suppress(ZeroDivisionError):
+        async with transactional.transaction() as transaction:
+            await transaction.publish(topic, 0, numbered(100, 5))
+            raise ZeroDivisionError
+    admin: Any = AIOKafkaAdminClient(bootstrap_servers=kafka.bootstrap_servers)
+    await admin.start()
+    await admin.delete_records({ClientPartition(topic, 1): RecordsToDelete(10)})
+    await admin.close()
+    async with asyncio.timeout(10):
+        assert await values(broker, topic, 0) == [b"%d" % n for n in range(15)]
+        assert await values(broker, topic) == [b"%d" % n for n in range(15)]
