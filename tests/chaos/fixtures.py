@@ -45,9 +45,20 @@ def world_of(
         if request.session.testsfailed == failed_before:
             shutil.rmtree(folder)
         else:
-            reporter = request.config.pluginmanager.get_plugin("terminalreporter")
-            if reporter is not None:
-                reporter.write_line(f"CHAOS_SEED={world.seed}; data and logs are kept in {folder}")
+            world.notes.append(f"CHAOS_SEED={world.seed}; data and logs are kept in {folder}")
+        _tell(request.config, [f"{name}: {note}" for note in world.notes])
+
+
+def _tell(config: pytest.Config, lines: Sequence[str]) -> None:
+    """Write lines for whoever runs the tests, also when they pass."""
+    reporter = config.pluginmanager.get_plugin("terminalreporter")
+    capture = config.pluginmanager.get_plugin("capturemanager")
+    if reporter is None or capture is None:
+        return
+    with capture.global_and_fixture_disabled():
+        for line in lines:
+            reporter.ensure_newline()
+            reporter.write_line(line)
 
 
 @pytest.fixture

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from functools import partial
 from typing import TYPE_CHECKING
 
 import pytest
@@ -30,27 +31,37 @@ NOT_DURABLE = "503 NOT_DURABLE"
 DEADLINE = 60.0
 
 
-async def _until(condition: Callable[[], bool], what: str) -> None:
-    deadline = time.monotonic() + DEADLINE
+async def _until(condition: Callable[[], bool], what: str, seconds: float = DEADLINE) -> None:
+    deadline = time.monotonic() + seconds
     while not condition():
-        assert time.monotonic() < deadline, f"not within {DEADLINE:g} s: {what}"
+        assert time.monotonic() < deadline, f"not within {seconds:g} s: {what}"
         await asyncio.sleep(0.05)
 
 
 async def _break(world: World, kafka: KafkaCluster, traffic: Traffic) -> None:
-    """Kill Kafka for as long as it takes the gateway to say so, and see that it recovers; `KILLS` times, then end the traffic."""
+    """Kill Kafka for as long as it takes the gateway to say so, and see that it recovers; `KILLS` times while the traffic lasts."""
     gateway = world.role("gateway")
-    for _ in range(KILLS):
-        acknowledged = traffic.acknowledged
-        await _until(lambda known=acknowledged: traffic.acknowledged > known + 500, "traffic flows")  # type: ignore[misc] # a default's type
+    for share in range(1, KILLS + 1):
+        await _until(partial(_sent, traffic, share * EVENTS / (KILLS + 1)), "traffic flows", TIMEOUT)
         refusals = traffic.answers(NOT_DURABLE)
         await asyncio.to_thread(kafka.kill)
-        await _until(lambda known=refusals: traffic.answers(NOT_DURABLE) > known, "the gateway says 503")  # type: ignore[misc] # as above
+        await _until(partial(_refused, traffic, refusals), "the gateway says 503")
         await _until(lambda: "broker" in gateway.unready(), "readiness tells of the broker")
         acknowledged = traffic.acknowledged
         await asyncio.to_thread(kafka.restart)
-        await _until(lambda known=acknowledged: traffic.acknowledged > known, "the gateway accepts again")  # type: ignore[misc] # as above
-    traffic.end()
+        await _until(partial(_accepted, traffic, acknowledged), "the gateway accepts again")
+
+
+def _sent(traffic: Traffic, more_than: float) -> bool:
+    return traffic.sent > more_than
+
+
+def _refused(traffic: Traffic, more_than: int) -> bool:
+    return traffic.answers(NOT_DURABLE) > more_than
+
+
+def _accepted(traffic: Traffic, more_than: int) -> bool:
+    return traffic.acknowledged > more_than
 
 
 async def test_kafka_is_killed_and_comes_back(
@@ -60,10 +71,11 @@ async def test_kafka_is_killed_and_comes_back(
     await asyncio.to_thread(world.start, "sandbox", "gateway", "forwarder")
     upstream = Upstream(world, session)
     await upstream.set(calm())
-    traffic = Traffic(world, 100 * EVENTS, rate())
+    traffic = Traffic(world, EVENTS, rate())
     async with asyncio.TaskGroup() as group:
         group.create_task(_break(world, kafka_cluster, traffic))
         await traffic.run()
+    world.notes += [traffic.summary(), f"Kafka killed: {KILLS}"]
     audit = await require_promises_kept(world, upstream, traffic.ledgers)
     assert audit.code == 0
     assert traffic.answers(NOT_DURABLE) > 0

@@ -52,6 +52,7 @@ async def _survive(world: World, session: aiohttp.ClientSession, victims: Sequen
     monkey = Monkey([world.role("gateway"), world.role("forwarder")], world.seed, working)
     await ride_out(traffic, monkey)
     applied = await upstream.faults_applied()
+    world.notes += [traffic.summary(), f"killed: {dict(monkey.kills)}", f"faults of the ingestion API: {applied}"]
     await upstream.set(calm())
     audit = await require_promises_kept(world, upstream, traffic.ledgers)
     assert audit.code == 0

@@ -43,7 +43,9 @@ async def test_the_whole_is_killed(make_world: Callable[..., World], session: ai
         await upstream.set(storm(world.seed))
         await progress(arrived, "sluice up", unless=lambda: traffic.finished)
 
-    await ride_out(traffic, Monkey([world.role("up")], world.seed, working))
+    monkey = Monkey([world.role("up")], world.seed, working)
+    await ride_out(traffic, monkey)
+    world.notes += [traffic.summary(), f"killed: {dict(monkey.kills)}"]
     await upstream.set(calm())
     audit = await require_promises_kept(world, upstream, traffic.ledgers)
     assert audit.code == 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections import Counter
 from random import Random
 from typing import TYPE_CHECKING
 
@@ -40,6 +41,11 @@ class Traffic:
         self._pace = _Pace(per_second)
 
     @property
+    def sent(self) -> int:
+        """How many events were made by now."""
+        return sum(ledger.sent for ledger in self.ledgers.values())
+
+    @property
     def acknowledged(self) -> int:
         """How many events are promised by now."""
         return sum(ledger.acknowledged for ledger in self.ledgers.values())
@@ -53,14 +59,17 @@ class Traffic:
             if name.startswith(beginning)
         )
 
+    def summary(self) -> str:
+        """Return one line: what was sent, promised and answered."""
+        answers: Counter[str] = Counter()
+        for ledger in self.ledgers.values():
+            answers.update(ledger.answers)
+        return f"{self.sent:,} events sent, {self.acknowledged:,} acknowledged; answers: {dict(answers.most_common())}"
+
     @property
     def finished(self) -> bool:
         """Whether every event was made; the last may still wait for their answers."""
         return self._left == 0
-
-    def end(self) -> None:
-        """Make no new events; `run` returns when those under way are answered."""
-        self._left = 0
 
     async def run(self) -> Self:
         """Send everything, and return when all of it is answered or given up."""

@@ -61,6 +61,8 @@ class World:
         self.shops = {name: Shop(name) for name in shops}
         self.ports = Ports.free()
         self.seed = seed
+        self.notes: list[str] = []
+        """What is told when the test is over: what the world went through."""
         self.logs = folder / "logs"
         self.config = folder / "sluice.toml"
         self.logs.mkdir()
