@@ -176,21 +176,26 @@ class Membership:
             wanted = {partition for partition, owner in plan.wanted.items() if owner == member}
             free = wanted - plan.owners.keys()
             roster.lease(member, free)
-        # Nobody else commits there any more.
-        found = places(connection, self._group, self._topics) if free else {}
-        self._last_beat = now
-        change = Change(
-            lost=self._held - self._returned - owned,
-            surplus=owned - wanted,
-            granted={partition: found[partition] for partition in free},
-            member=member,
-        )
+        told = set() if joined else self._held - self._returned
+        lost = self._held - self._returned - owned
         news = bool(joined or plan.gone or self._returned)
-        self._member, self._held = member, owned | free
+        self._last_beat, self._member, self._held = now, member, told & owned
         self._returned.clear()
-        self._note(change)
+        self._note(member, lost, (owned - wanted) & told)
         if news:
             self._sender.tell((GROUPS,))
+        self._take_over(connection, (owned | free) - told, wanted)
+
+    def _take_over(self, connection: sqlite3.Connection, fresh: set[int], wanted: set[int]) -> None:
+        """Let the owner know what is newly leased to it."""
+        # What it was never told of, and need not be any more, goes the next time.
+        self._returned |= fresh - wanted
+        granted = fresh & wanted
+        if granted:
+            # Not while the file is locked; nobody else commits there any more.
+            found = places(connection, self._group, self._topics)
+            self._held |= granted
+            self._grant({partition: found[partition] for partition in granted})
 
     def _is_gone(self, row: Row) -> bool:
         """Say whether a member that was read just now has to go."""
@@ -200,20 +205,24 @@ class Membership:
         silent = not 0 <= self._clock.monotonic() - row.heartbeat <= self._timing.session_timeout
         return silent or is_dead(self._wake_directory, row.wake)
 
-    def _note(self, news: Change) -> None:
+    def _note(self, member: int, lost: set[int], surplus: set[int]) -> None:
         """Add to what the owner has not asked for yet."""
         with self._lock:
             change = self._change
-            for partition in news.lost:
+            change.member = member
+            change.surplus = surplus
+            for partition in lost:
                 # What it was never told it had, it need not be told it lost.
                 if change.granted.pop(partition, None) is None:
                     change.lost.add(partition)
-            change.surplus = news.surplus
-            change.granted.update(news.granted)
-            change.member = news.member
-            waiting = change.lost or change.surplus or change.granted
-        if waiting:
+        if lost or surplus:
             self._changed()
+
+    def _grant(self, granted: dict[int, Place]) -> None:
+        with self._lock:
+            self._change.member = self._member
+            self._change.granted.update(granted)
+        self._changed()
 
     def _leave(self, connection: sqlite3.Connection, roster: Roster) -> None:
         try:

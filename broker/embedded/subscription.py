@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections import defaultdict
 from functools import partial
 from typing import TYPE_CHECKING, Final
@@ -80,13 +81,14 @@ class EmbeddedSubscription(Subscription):
                     await self._ownership.settle()
                 taken = {} if self._is_stale() else self._prefetch.take(partitions, max_records)
                 remaining = deadline - self._loop.time()
-                if taken or remaining <= 0:
+                if taken:
                     return taken
-                try:
+                if remaining <= 0:
+                    break
+                with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout(remaining):
                         await self._stirred.wait()
-                except TimeoutError:
-                    self._raise_fault()
+        self._raise_fault()
         return {}
 
     async def commit(self, commits: Mapping[TopicPartition, Commit]) -> None:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import random
+import sqlite3
 import time
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
 
+from broker.embedded.offsets import Place, places
 from broker.embedded.timing import Timing
 from broker.interface import Commit, Fenced, TopicPartition, UnknownTopic
 from schemas.topics import events_spec
@@ -17,7 +20,7 @@ from tests.broker.member import Member, Step, never_shared
 from tests.broker.waiting import eventually
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Sequence
 
     from broker.embedded.broker import EmbeddedBroker
     from tests.broker.embedded.opening import Opener
@@ -151,6 +154,65 @@ async def test_metadata_too_long_is_refused(log: EmbeddedBroker) -> None:
     await member.stop()
 
 
+async def test_a_lease_that_could_not_be_announced_is_not_forgotten(
+    log: EmbeddedBroker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls: list[None] = []
+
+    def fails_at_first(connection: sqlite3.Connection, group: str, topics: Sequence[int]) -> dict[int, Place]:
+        calls.append(None)
+        if len(calls) < 3:
+            raise sqlite3.OperationalError("disk I/O error")
+        return places(connection, group, topics)
+
+    monkeypatch.setattr("broker.embedded.membership.places", fails_at_first)
+    member = await Member().start(log, "group", TOPIC)
+    await member.until_owned(2)
+    assert len(calls) == 3
+    await member.stop()
+
+
 def test_the_default_times_leave_room_for_a_missed_heartbeat() -> None:
     timing = Timing()
     assert timing.heartbeat * 3 < timing.session_timeout < timing.poll_timeout < timing.rebalance_timeout
+
+
+async def test_members_come_and_go_at_random_and_nothing_is_lost_or_shared(opener: Opener, log: EmbeddedBroker) -> None:
+    seed = random.SystemRandom().randrange(1 << 32)
+    chance = random.Random(seed)  # noqa: S311  # who comes and goes is no secret
+    topics = [events_spec(f"shop-{n}", 3) for n in range(3)]
+    names = [spec.name for spec in topics]
+    await log.ensure_topics(topics)
+    publisher = await log.publisher()
+    history: list[Step] = []
+    members: list[Member] = []
+    gone: list[Member] = []
+    for turn in range(25):
+        for name in names:
+            await publisher.publish(name, turn % 3, numbered(turn, 1))
+        if members and (len(members) > 4 or chance.random() < 0.4):
+            gone.append(members.pop(chance.randrange(len(members))))
+            await gone[-1].stop()
+        else:
+            member = Member(str(turn), history)
+            member.on_revoked = member.commit_read
+            members.append(await member.start(await opener.open(), "group", *names))
+        await asyncio.sleep(chance.choice((0, 0.02, 0.1)))
+    while len(members) > 1:
+        gone.append(members.pop())
+        await gone[-1].stop()
+    if not members:
+        members.append(await Member("last", history).start(log, "group", *names))
+    (last,) = members
+    await last.until_owned(9)
+    partitions = [TopicPartition(name, n) for name in names for n in range(3)]
+
+    def read(partition: TopicPartition) -> set[bytes | None]:
+        return {value for member in [*gone, last] for value in member.values(partition)}
+
+    await eventually(
+        lambda: all(read(p) == {b"%d" % turn for turn in range(p.partition, 25, 3)} for p in partitions),
+        f"every record was read; seed {seed}",
+    )
+    assert never_shared(history), f"seed {seed}"
+    await last.stop()
