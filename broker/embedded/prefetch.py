@@ -19,10 +19,10 @@ if TYPE_CHECKING:
     from broker.embedded.readers import Readers
     from broker.interface import TopicPartition
 
-# Read-ahead of one partition, and of all together, in bytes as they lie in the log; decoded they take about twice that.
+# Read-ahead of one partition, and of all together, in bytes as they lie in the log; decoded they take about three times that.
 _RECORDS: Final = 1_000
 _PARTITION_BYTES: Final = 1024 * 1024
-_TOTAL_BYTES: Final = 16 * 1024 * 1024
+_TOTAL_BYTES: Final = 8 * 1024 * 1024
 
 
 class Lane:
