@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 from broker.interface import Fenced, RebalanceListener, TopicPartition, Unavailable
 from consumers.tally import Tally
 from consumers.tracker import Tracker
+from runtime.errors import one_line
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
     from broker.interface import Assignment, Commit, Subscription
     from consumers.route import Route
 
+LAST_COMMIT_SECONDS: Final = 3.0
+"""How long it may take to write what is finished: what is not written is sent again by the next owner."""
 REVOKE_SECONDS: Final = 5.0
 """How long a revocation waits for requests that are out. The whole group waits with it, and with it every other storefront (G4)."""
 
@@ -69,9 +72,10 @@ class Assignments(RebalanceListener):
         """Let what is out come back, commit what is finished, forget the rest: the next owner reads it again."""
         await self.withdraw(partitions, REVOKE_SECONDS)
         try:
-            await self.commit()
-        except Unavailable as error:
-            self._log.warning("last commit before a revocation failed", error=str(error))
+            async with asyncio.timeout(LAST_COMMIT_SECONDS):
+                await self.commit()
+        except (Unavailable, TimeoutError) as error:
+            self._log.warning("last commit before a revocation failed", error=one_line(error))
         self._forget(partitions)
         self._log.info("partitions revoked", partitions=len(partitions), owned=len(self._trackers))
 

@@ -45,6 +45,11 @@ class Flight:
         self.withdrawn = False
         self.task: asyncio.Task[None] | None = None
 
+    def cancel(self) -> None:
+        """End it where it stands, if it has not ended."""
+        if self.task is not None:
+            self.task.cancel()
+
 
 class _Part(NamedTuple):
     """Records of a batch that are sent in one request, and how often they were sent before."""

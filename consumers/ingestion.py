@@ -50,6 +50,8 @@ class Ingestion:
                 "X-API-Key": key,
                 "Content-Type": "application/json",
                 "User-Agent": _USER_AGENT,
+                # An answer is small; a compressed one could be made to grow without bounds.
+                "Accept-Encoding": "identity",
             }
         )
         self._key = key

@@ -96,19 +96,16 @@ class Route:
         """
         self._lane.drop(partitions)
         gone = frozenset(partitions)
-        flights = [flight for flight in self._flights if flight.batch.partitions() <= gone]
-        tasks = {flight.task for flight in flights if flight.task is not None}
-        for flight in flights:
+        flights = [flight for flight in self._flights if not gone.isdisjoint(flight.batch.partitions())]
+        whole = [flight for flight in flights if flight.batch.partitions() <= gone]
+        for flight in whole:
             flight.withdrawn = True
-            if not flight.busy and flight.task is not None:
-                flight.task.cancel()
-        if not tasks:
-            return
-        _, late = await asyncio.wait(tasks, timeout=seconds)
-        for task in late:
-            task.cancel()
-        if late:
-            await asyncio.wait(late, timeout=_GIVE_UP_SECONDS)
+            if not flight.busy:
+                flight.cancel()
+        await _ended([flight for flight in flights if flight.busy or flight.withdrawn], seconds)
+        for flight in whole:
+            flight.cancel()
+        await _ended(whole, _GIVE_UP_SECONDS)
 
     def oldest(self) -> float | None:
         """Return when the oldest record in memory was accepted, in seconds since the epoch; None without one.
@@ -140,3 +137,10 @@ class Route:
         if not task.cancelled() and (error := task.exception()) is not None:
             self._failed(error)
         self.pump()
+
+
+async def _ended(flights: Sequence[Flight], seconds: float) -> None:
+    """Wait until these have ended, at most `seconds`."""
+    tasks = {flight.task for flight in flights if flight.task is not None and not flight.task.done()}
+    if tasks:
+        await asyncio.wait(tasks, timeout=seconds)

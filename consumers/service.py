@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, asynccontextmanager
 from random import Random
 from typing import TYPE_CHECKING, Final
 
@@ -24,7 +24,7 @@ from consumers.route import Route
 from schemas.topics import DEAD_LETTERS, FORWARDER_GROUP, dead_letters_spec, events_spec, events_topic
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import AsyncIterator, Callable, Coroutine
 
     from broker.interface import Broker
     from runtime.process import Process
@@ -82,8 +82,7 @@ async def build(
     assignments = Assignments(by_topic, process.log)
     subscription = await broker.subscribe(FORWARDER_GROUP, list(by_topic), assignments)
     assignments.use(subscription)
-    gauges = asyncio.create_task(Gauges(broker, settings, routes, process).run())
-    stack.callback(gauges.cancel)
+    await stack.enter_async_context(_in_background(Gauges(broker, settings, routes, process).run(), failures.append))
     forwarder = Forwarder(subscription, assignments, by_topic, Room(), process, failures)
     process.health.add("broker", forwarder.fault)
     process.health.add("dead letters", publisher.fault)
@@ -118,3 +117,23 @@ def route_of(
         # When all that are out come back, as many more can go.
         enough=settings.max_in_flight * settings.max_batch_events,
     )
+
+
+@asynccontextmanager
+async def _in_background(
+    work: Coroutine[None, None, None], failed: Callable[[BaseException], None]
+) -> AsyncIterator[None]:
+    """Run `work` until the block ends; `failed` is told when it ends by itself."""
+
+    async def watched() -> None:
+        try:
+            await work
+        except Exception as error:  # noqa: BLE001 - whatever it is, it ends the process
+            failed(error)
+
+    task = asyncio.create_task(watched())
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.wait([task])

@@ -66,7 +66,7 @@ def make_process(clock: Clock) -> tuple[Process, list[EventDict]]:
     """A process whose log is the list."""
     capture = LogCapture()
     log = structlog.wrap_logger(None, processors=[capture], wrapper_class=structlog.make_filtering_bound_logger("info"))
-    process = Process("forwarder", log=log, metrics=Metrics(), health=Health(), clock=clock, drain_seconds=5.0)
+    process = Process("forwarder", log=log, metrics=Metrics(), health=Health(), clock=clock, drain_seconds=3.0)
     return process, capture.entries
 
 

@@ -39,6 +39,7 @@ async def test_a_batch_is_posted_as_the_seed_says(sink: Sink, suffix: str, prefi
     assert got.path == prefix + PATH
     assert got.body == b'{"events":[{"a": 1.10}]}'
     assert got.headers["X-API-Key"] == KEY
+    assert got.headers["Accept-Encoding"] == "identity"
     assert got.headers["Content-Type"] == "application/json"
     assert got.headers["User-Agent"].startswith("sluice/")
 
