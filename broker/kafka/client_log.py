@@ -49,5 +49,6 @@ class ClientLog(logging.Handler):
             self._said[template] = (since, times + 1)
             return
         self._said[template] = (now, 0)
-        # A traceback of aiokafka's own inside is for whoever reads debug output; its errors reach our callers as errors.
-        self._log.warning("kafka client", says=" ".join(record.getMessage().split()), said_before=times)
+        # What it warns of it goes on to deal with, such as a rebalance; what it calls an error it tries again.
+        level = logging.WARNING if record.levelno >= logging.ERROR else logging.INFO
+        self._log.log(level, "kafka client", says=" ".join(record.getMessage().split()), said_before=times)

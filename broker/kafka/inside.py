@@ -63,6 +63,13 @@ def raise_group_errors(consumer: Any) -> None:
     consumer._coordinator.check_errors()
 
 
+def is_member(consumer: Any) -> bool:
+    """Whether the consumer is in a generation of its group. Where it is not, having been thrown out unnoticed, aiokafka would
+    commit as if it had no group, and Kafka would take that of an empty group.
+    """
+    return bool(consumer._coordinator.generation > 0)
+
+
 def ended(consumer: Any) -> str | None:
     """Return why the consumer will never return records again: a task of it died. None when all is well."""
     for task in (consumer._fetcher.error_future, consumer._coordinator._coordination_task):

@@ -140,7 +140,7 @@ class Lane:
                 await self._meet(generation.producer, facts)
             except Unavailable:
                 # Kafka is away; those who wait are answered when their time is up.
-                continue
+                await asyncio.sleep(_RETRY_SECONDS)
             except BrokerError as error:
                 self._refuse(error)
             except KafkaError as error:

@@ -26,7 +26,8 @@ class Rebalance(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka sh
 
     `settled` while the consumer owns something, or nothing, for certain and stands at the right positions: only then may
     records be fetched. `leaving`: `revoked` is still to be told of what is owned, and the group waits for it. `fresh`: what
-    is newly owned and still to be told. `woken` is done when any of that changed.
+    is newly owned and still to be told. `moved_on`: the group waited in vain, so what the listener thinks to own may be
+    others'. `woken` is done when any of that changed.
     """
 
     def __init__(self, group: str, admin: Admin) -> None:
@@ -37,6 +38,7 @@ class Rebalance(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka sh
         self._owns = False
         self._closed = False
         self.settled = False
+        self.moved_on = False
         self.fresh: Sequence[Assignment] | None = None
         self.woken: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.fault: Unavailable | None = None
@@ -57,7 +59,7 @@ class Rebalance(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka sh
 
     def left(self) -> None:
         """Note that the listener has heard of the revocation: the group need wait no longer."""
-        self._owns = False
+        self._owns = self.moved_on = False
         if self._left is not None and not self._left.done():
             self._left.set_result(None)
         self._left = None
@@ -88,8 +90,8 @@ class Rebalance(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka sh
         if self._owns and not self._closed:
             self._left = asyncio.get_running_loop().create_future()
             self.wake()
-            # In vain if nobody polls: then the group goes on without us, and a commit will be refused.
-            await asyncio.wait([self._left], timeout=_REVOKE_SECONDS)
+            done, _ = await asyncio.wait([self._left], timeout=_REVOKE_SECONDS)
+            self.moved_on = not done
 
     async def on_partitions_assigned(self, assigned: Iterable[Any]) -> None:
         """Take up the positions: the commits, else the logs' beginnings. Nothing is fetched from where there is no telling."""

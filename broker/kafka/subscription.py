@@ -155,6 +155,8 @@ class KafkaSubscription(Subscription):
         foreign = [partition for partition in commits if partition not in self._owned]
         if foreign or self._consumer is None:
             raise Fenced(f"group {self._group} gave to others: {', '.join(map(_name, foreign or commits))}")
+        if self._rebalance.moved_on or not inside.is_member(self._consumer):
+            raise Fenced(f"group {self._group} went on without this member")
         for partition, commit in commits.items():
             if len(commit.metadata.encode()) > METADATA_BYTES:
                 raise ValueError(f"{_name(partition)}: more than {METADATA_BYTES} bytes beside a commit")

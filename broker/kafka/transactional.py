@@ -128,6 +128,9 @@ class KafkaTransactionalPublisher(TransactionalPublisher):
         try:
             async with asyncio.timeout(_STEP_SECONDS):
                 await step()
+        except asyncio.CancelledError:
+            self._over = NotAcknowledged(f"{self._id}: given up before the transaction was {done}")
+            raise
         except TimeoutError:
             self._over = NotAcknowledged(f"{self._id}: the transaction was not {done} within {_STEP_SECONDS:g} s")
         except _FAILED as error:

@@ -13,7 +13,8 @@ from aiokafka import TopicPartition as ClientPartition
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.admin.records_to_delete import RecordsToDelete
 
-from broker.interface import Commit, LogRange, TopicPartition
+from broker.interface import Commit, Fenced, LogRange, TopicPartition
+from broker.kafka import rebalance
 from runtime.settings import BrokerSettings
 from schemas.topics import MIB
 from tests.broker.log_contents import message, numbered, values
@@ -101,6 +102,53 @@ async def test_a_slow_revocation_keeps_its_time_and_everybody_elses(backend: Bac
     slow.on_revoked = None
     await slow.stop()
     await subscription.close()
+
+
+async def test_who_drains_longer_than_the_group_waits_cannot_commit(
+    backend: Backend, broker: Broker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rebalance, "_REVOKE_SECONDS", 0.2)
+    topic, group = await backend.topic(broker, 2), backend.group()
+    publisher = await broker.publisher()
+    for n in range(2):
+        await publisher.publish(topic, n, numbered(0, 10))
+    slow, fenced = Member("slow"), asyncio.Event()
+
+    async def drain(partitions: Collection[TopicPartition]) -> None:
+        await newcomer.until_owned(1)
+        with pytest.raises(Fenced):
+            await slow.commit_read(partitions)
+        fenced.set()
+
+    slow.on_revoked = drain
+    await slow.start(broker, group, topic)
+    await slow.until_read(20)
+    newcomer = await Member("newcomer").start(await backend.open(), group, topic)
+    async with asyncio.timeout(20):
+        await fenced.wait()
+    await slow.until_owned(1)
+    assert set((await broker.committed(group, [topic])).values()) == {None}
+    slow.on_revoked = None
+    await slow.stop()
+    await newcomer.stop()
+
+
+async def test_who_was_thrown_out_unnoticed_cannot_commit(backend: Backend, broker: Broker) -> None:
+    topic, group = await backend.topic(broker), backend.group()
+    publisher = await broker.publisher()
+    await publisher.publish(topic, 0, numbered(0, 10))
+    member = await Member().start(broker, group, topic)
+    await member.until_read(10)
+    consumer: Any = member.subscription._consumer  # type: ignore[attr-defined]  # KafkaSubscription's own
+    # As after a stop of the process that outlasted its session: Kafka forgot the member, a heartbeat hears of it.
+    await consumer._coordinator._maybe_leave_group()
+    with pytest.raises(Fenced):
+        await member.commit_read(list(member.owned))
+    await eventually(lambda: len(member.history) == 3, "the partition is revoked and assigned again")
+    await member.until_read(20)
+    await member.commit_read(list(member.owned))
+    assert (await broker.committed(group, [topic]))[TopicPartition(topic, 0)] == Commit(10, "")
+    await member.stop()
 
 
 async def test_a_position_that_retention_overtook_is_reported_and_not_read(

@@ -15,42 +15,35 @@ from tests.broker.callers import Callers
 from tests.broker.log_contents import contents, message
 from tests.broker.member import Member
 from tests.broker.waiting import eventually
+from tests.kafka.cluster import KafkaCluster
+from tests.kafka.fixtures import running
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from broker.interface import Broker
     from tests.broker.backend import Backend
-    from tests.kafka.cluster import KafkaCluster
 
 pytestmark = pytest.mark.kafka
 
 
+@pytest.fixture(scope="module")
+def own_kafka(request: pytest.FixtureRequest) -> Iterator[KafkaCluster]:
+    """A Kafka that only these tests use."""
+    with running(KafkaCluster(name="outages"), request) as cluster:
+        yield cluster
+
+
+@pytest.fixture
+def kafka_cluster(own_kafka: KafkaCluster) -> KafkaCluster:
+    """The same, on its feet again after whatever the test before did to it."""
+    own_kafka.heal()
+    return own_kafka
+
+
 @pytest.fixture
 def broker_settings(kafka_cluster: KafkaCluster) -> BrokerSettings:
-    """A Kafka of the test's own."""
     return BrokerSettings(kind="kafka", bootstrap_servers=kafka_cluster.bootstrap_servers, replication_factor=1)
-
-
-async def test_a_killed_broker_loses_and_mixes_up_nothing(
-    backend: Backend, broker: Broker, kafka_cluster: KafkaCluster
-) -> None:
-    topic, group = await backend.topic(broker, 4), backend.group()
-    publisher = await broker.publisher()
-    member = await Member().start(broker, group, topic)
-    callers = Callers(publisher, topic, 4).start()
-    await callers.until_more(100)
-    await asyncio.to_thread(kafka_cluster.kill)
-    await eventually(publisher.fault, "a reason why nothing is acknowledged")
-    assert "no acknowledgement from Kafka at 127.0.0.1" in (publisher.fault() or "")
-    await asyncio.to_thread(kafka_cluster.restart)
-    await callers.until_more(100)
-    assert publisher.fault() is None
-    await callers.stop()
-    callers.check(await contents(broker, topic))
-    # The group came through as well: one member, everything read at least once and first in order.
-    await member.until_read(callers.count())
-    callers.check([record for records in member.records.values() for record in records])
-    await member.commit_read(list(member.records))
-    await member.stop()
 
 
 async def test_a_broker_that_hangs_is_told_from_one_that_never_got_it(
@@ -83,7 +76,30 @@ async def test_a_broker_that_hangs_is_told_from_one_that_never_got_it(
     assert b"waited in vain" not in {record.value for record in log}
 
 
-@pytest.mark.parametrize("how", ["killed", "hanging"])
+async def test_a_killed_broker_loses_and_mixes_up_nothing(
+    backend: Backend, broker: Broker, kafka_cluster: KafkaCluster
+) -> None:
+    topic, group = await backend.topic(broker, 4), backend.group()
+    publisher = await broker.publisher()
+    member = await Member().start(broker, group, topic)
+    callers = Callers(publisher, topic, 4).start()
+    await callers.until_more(100)
+    await asyncio.to_thread(kafka_cluster.kill)
+    await eventually(publisher.fault, "a reason why nothing is acknowledged")
+    assert "no acknowledgement from Kafka at 127.0.0.1" in (publisher.fault() or "")
+    await asyncio.to_thread(kafka_cluster.restart)
+    await callers.until_more(100)
+    assert publisher.fault() is None
+    await callers.stop()
+    callers.check(await contents(broker, topic))
+    # The group came through as well: one member, everything read at least once and first in order.
+    await member.until_read(callers.count())
+    callers.check([record for records in member.records.values() for record in records])
+    await member.commit_read(list(member.records))
+    await member.stop()
+
+
+@pytest.mark.parametrize("how", ["hanging", "killed"])
 async def test_everything_closes_in_time_without_a_broker(
     backend: Backend, broker: Broker, kafka_cluster: KafkaCluster, how: str
 ) -> None:

@@ -139,6 +139,15 @@ class KafkaCluster:
         self._nodes[node].launch()
         self._wait()
 
+    def heal(self) -> None:
+        """Resume what is paused and start what is dead."""
+        for number, node in enumerate(self._nodes):
+            if node.running:
+                self.resume(number)
+            else:
+                node.launch()
+        self._wait()
+
     def pause(self, node: int = 0) -> None:
         """SIGSTOP: its connections stay open and nothing answers."""
         self._nodes[node].signal(signal.SIGSTOP)

@@ -45,7 +45,8 @@ def _start(cluster: KafkaCluster) -> None:
 
 
 @contextmanager
-def _running(cluster: KafkaCluster, request: pytest.FixtureRequest) -> Iterator[KafkaCluster]:
+def running(cluster: KafkaCluster, request: pytest.FixtureRequest) -> Iterator[KafkaCluster]:
+    """Start a cluster, and end it; its logs are kept when a test failed meanwhile. For fixtures of any scope."""
     failed_before = request.session.testsfailed
     try:
         _start(cluster)
@@ -68,7 +69,7 @@ def kafka(request: pytest.FixtureRequest) -> Iterator[RunningKafka]:
     if given:
         yield GivenKafka(given)
         return
-    with _running(KafkaCluster(name="shared"), request) as cluster:
+    with running(KafkaCluster(name="shared"), request) as cluster:
         yield cluster
 
 
@@ -78,7 +79,7 @@ def start_kafka(request: pytest.FixtureRequest) -> Iterator[Callable[..., KafkaC
     with ExitStack() as clusters:
 
         def start(nodes: int = 1, **options: Any) -> KafkaCluster:
-            return clusters.enter_context(_running(KafkaCluster(nodes, name="own", **options), request))
+            return clusters.enter_context(running(KafkaCluster(nodes, name="own", **options), request))
 
         yield start
 
