@@ -27,11 +27,26 @@ if TYPE_CHECKING:
 _START_SECONDS = 60
 
 
-def _data() -> Path:
+def _data_directory(name: str) -> Path:
+    """Make a directory for a cluster's data; delete those whose owners were killed before they could."""
     # Beside the project: the system's place for temporary files may be memory, where fsync means nothing.
     place = jars.CACHE / "data"
     place.mkdir(parents=True, exist_ok=True)
-    return place
+    for old in place.iterdir():
+        owner = old.name.split("-")[0]
+        if owner.isdecimal() and not _alive(int(owner)):
+            shutil.rmtree(old, ignore_errors=True)
+    return Path(tempfile.mkdtemp(prefix=f"{os.getpid()}-{name}-", dir=place))
+
+
+def _alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
 
 
 class KafkaCluster:
@@ -81,7 +96,7 @@ class KafkaCluster:
         """Format and start all nodes; returns when each knows all the others."""
         jars.java()
         jars.class_path()
-        self._directory = Path(tempfile.mkdtemp(prefix=f"{self._name}-", dir=_data()))
+        self._directory = _data_directory(self._name)
         self.logs.mkdir(parents=True, exist_ok=True)
         ports = free_ports(2 * self._count)
         places = [
