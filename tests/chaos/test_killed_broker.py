@@ -29,6 +29,8 @@ pytestmark = [pytest.mark.chaos, pytest.mark.kafka, pytest.mark.timeout(TIMEOUT)
 KILLS = 1 if SHORT else 5
 NOT_DURABLE = "503 NOT_DURABLE"
 DEADLINE = 60.0
+UNDER_WAY_SECONDS = 0.5
+"""What Kafka acknowledged before it died has reached its client by then."""
 
 
 async def _until(condition: Callable[[], bool], what: str, seconds: float = DEADLINE) -> None:
@@ -45,9 +47,11 @@ async def _break(world: World, kafka: KafkaCluster, traffic: Traffic) -> None:
         await _until(partial(_sent, traffic, share * EVENTS / (KILLS + 1)), "traffic flows", TIMEOUT)
         refusals = traffic.answers(NOT_DURABLE)
         await asyncio.to_thread(kafka.kill)
+        await asyncio.sleep(UNDER_WAY_SECONDS)
+        acknowledged = traffic.acknowledged
         await _until(partial(_refused, traffic, refusals), "the gateway says 503")
         await _until(lambda: "broker" in gateway.unready(), "readiness tells of the broker")
-        acknowledged = traffic.acknowledged
+        assert traffic.acknowledged == acknowledged, "accepted while there was nothing to keep it"
         await asyncio.to_thread(kafka.restart)
         await _until(partial(_accepted, traffic, acknowledged), "the gateway accepts again")
 

@@ -64,6 +64,7 @@ class World:
         self.notes: list[str] = []
         """What is told when the test is over: what the world went through."""
         self.logs = folder / "logs"
+        self.data = folder / "data"
         self.config = folder / "sluice.toml"
         self.logs.mkdir()
         write(
@@ -71,7 +72,7 @@ class World:
             log=log or Log(),
             ports=self.ports,
             shops=list(self.shops.values()),
-            data=folder / "data",
+            data=self.data,
             partitions=partitions,
         )
         self._roles: dict[str, Role] = {}

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 __all__ = ["make_world", "session"]
 
 ROLES = ("sandbox", "gateway", "forwarder")
-SHOPS = ("large", "skipped", "drained", "ended", "broken", "down", "well")
+SHOPS = ("large", "skipped", "drained", "ended", "durable", "broken", "down", "well")
 """Each test has a storefront of its own, so that they may share a world."""
 
 
