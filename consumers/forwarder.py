@@ -30,10 +30,8 @@ _CLOSING_SHARE: Final = 0.25
 class Forwarder:
     """Moves events from their topics to the ingestion APIs until the process is asked to stop.
 
-    `routes`: by topic. `failures` fills with faults of our own code, the first of which ends the process.
-
-    One task reads, commits and hears of rebalances, so that none of these ever meets another half done. Life:
-    `run`, once.
+    One task reads, commits and hears of rebalances, so that none of these ever meets another half done. `routes`: by
+    topic. `failures` fills with faults of our own code, the first of which ends the process. Life: `run`, once.
     """
 
     def __init__(
@@ -60,10 +58,9 @@ class Forwarder:
         return self._fault
 
     async def run(self) -> None:
-        """Forward until the process stops; then let requests that are out come back within the drain's time,
-        commit, leave the group.
+        """Forward until the process stops; then let requests that are out come back, commit, leave the group.
 
-        A broker that is away is waited for. Raises what no waiting cures.
+        That takes no longer than the drain's time. A broker that is away is waited for. Raises what no waiting cures.
         """
         try:
             while not self._process.stopping.is_set():
@@ -83,10 +80,9 @@ class Forwarder:
             await self._subscription.close()
 
     async def _turn(self) -> None:
+        # A commit that fails must not keep from polling: who does not poll is no member for long.
+        uncommitted = await self._commit()
         now = self._clock.monotonic()
-        if now >= self._commit_at:
-            self._commit_at = now + COMMIT_SECONDS
-            await self._assignments.commit()
         plan = self._room.plan(
             Reach(partition, tracker, (route := self._routes[partition.topic]).flowing, route.hungry)
             for partition, tracker in self._assignments.trackers.items()
@@ -95,6 +91,19 @@ class Forwarder:
         self._take(await self._subscription.poll(timeout, plan.partitions, plan.max_records))
         # A poll that finds records at once gives nobody else a turn.
         await asyncio.sleep(0)
+        if uncommitted is not None:
+            raise uncommitted
+
+    async def _commit(self) -> Unavailable | None:
+        now = self._clock.monotonic()
+        if now < self._commit_at:
+            return None
+        self._commit_at = now + COMMIT_SECONDS
+        try:
+            await self._assignments.commit()
+        except Unavailable as error:
+            return error
+        return None
 
     def _timeout(self, now: float, *, withheld: bool) -> float:
         """Return how long a poll may wait: until a batch is due, but not long while others that flow will soon have room again."""

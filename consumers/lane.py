@@ -23,7 +23,7 @@ class Lane:
     Records without a key are never parked. Every record is moved at most twice, so a hot key costs no more than
     others. No I/O, no clock of its own; not thread-safe.
 
-    Life: `assign` partitions → `add` records → `take` a batch when `due` → `release` it when all of it is
+    Life: `assign` partitions → `add` records → `take` a batch at `due_at` → `release` it when all of it is
     finished, or given up.
 
     `max_events` and `max_bytes` bound a batch (one event above `max_bytes` travels alone), `max_wait` is how many

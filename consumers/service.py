@@ -62,11 +62,9 @@ async def main(settings: Settings, process: Process) -> None:
         await forwarder.run()
 
 
-async def build(
-    broker: Broker, settings: Settings, process: Process, stack: AsyncExitStack, random: Random | None = None
-) -> Forwarder:
-    """Return a forwarder that has joined its group; `stack` closes whatever it opened. `random` makes the jitter repeatable."""
-    random = random or Random()  # noqa: S311 - it spreads retries, and guards nothing
+async def build(broker: Broker, settings: Settings, process: Process, stack: AsyncExitStack) -> Forwarder:
+    """Return a forwarder that has joined its group; `stack` closes whatever it opened."""
+    random = Random()  # noqa: S311 - it spreads retries, and guards nothing
     backoff = Backoff(random, base=FIRST_RETRY_SECONDS, cap=LONGEST_RETRY_SECONDS)
     publisher = await broker.publisher()
     stack.push_async_callback(publisher.close)
