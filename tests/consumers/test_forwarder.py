@@ -20,6 +20,10 @@ if TYPE_CHECKING:
     from tests.consumers.town import Builder, Town
 
 
+EMBEDDED_SUFFICES = pytest.mark.parametrize("builder", ["embedded"], indirect=True)
+"""What no broker has a part in need not be tried on each."""
+
+
 def names(count: int, keys: str = "abcdefgh-") -> list[str]:
     return [f"{key}{number}" for number in range(count) for key in keys]
 
@@ -67,6 +71,7 @@ async def test_it_starts_without_topics_and_serves_what_comes_later(builder: Bui
     assert in_order(town.sink.first_arrivals())
 
 
+@EMBEDDED_SUFFICES
 async def test_topics_that_must_not_be_created_are_missed_in_one_line(builder: Builder) -> None:
     town = await builder.town(ensure=False)
     settings = town.settings.model_copy(
@@ -120,6 +125,7 @@ async def test_faults_of_every_kind_lose_nothing_and_keep_order(builder: Builder
     assert letters == poison
 
 
+@EMBEDDED_SUFFICES
 async def test_a_dead_letter_tells_where_it_stood_and_why(builder: Builder) -> None:
     town = await builder.town()
     town.sink.say(Say(200, {"ok": True, "accepted": 1, "errors": ["events[1]: items is required"]}))
@@ -140,6 +146,7 @@ async def test_a_dead_letter_tells_where_it_stood_and_why(builder: Builder) -> N
     assert (original.key, original.value) == (letter.key, letter.value)
 
 
+@EMBEDDED_SUFFICES
 async def test_a_storefront_that_is_down_delays_no_other_and_does_not_make_the_process_unready(
     builder: Builder,
 ) -> None:
@@ -198,6 +205,7 @@ async def test_a_stop_waits_for_the_requests_that_are_out(builder: Builder) -> N
     assert (balance.delivered, balance.waiting, balance.unaccounted) == (1, 1, 0)
 
 
+@EMBEDDED_SUFFICES
 async def test_a_stop_does_not_wait_for_ever(builder: Builder) -> None:
     town = await builder.town()
     never = asyncio.Event()
@@ -272,6 +280,7 @@ async def test_an_offset_out_of_the_log_is_an_alarm_and_never_a_jump(builder: Bu
     assert (await town.balances())[well].balanced
 
 
+@EMBEDDED_SUFFICES
 async def test_the_gauges_tell_the_balance_and_what_waits(builder: Builder) -> None:
     town = await builder.town()
     await town.accept("a1", "b1")

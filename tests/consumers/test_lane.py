@@ -272,7 +272,7 @@ class World:
         raise AssertionError("the lane is stuck")
 
 
-@settings(max_examples=1000, deadline=None)
+@settings(max_examples=400, deadline=None)
 @given(
     seed=st.integers(0, 2**32),
     keys=st.integers(1, 8),

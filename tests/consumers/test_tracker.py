@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from consumers.tally import Tally
@@ -77,6 +77,7 @@ def test_what_is_held_is_weighed_until_it_is_finished() -> None:
     assert tracker.held == 0
 
 
+@settings(max_examples=40, deadline=None)
 @given(st.integers(0, 2**32), st.lists(st.integers(1, 9_000), min_size=1, max_size=12))
 def test_commits_are_contiguous_and_the_tally_adds_up_whatever_the_order(seed: int, reads: list[int]) -> None:
     chance = seeded(seed)
