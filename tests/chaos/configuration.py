@@ -22,6 +22,8 @@ drain_seconds = 10
 
 [forwarder]
 max_batch_wait_ms = 50
+# Many requests, each with a chance to fail.
+max_batch_events = 20
 
 [admin]
 port = {ports.admin}

@@ -98,8 +98,14 @@ async def ride_out(traffic: Traffic, monkey: Monkey) -> None:
 
 async def progress(count: Callable[[], Awaitable[int]], what: str, *, unless: Callable[[], bool]) -> None:
     """Wait until `count` has grown, or `unless` holds. Raises AssertionError with `what` after a minute."""
-    deadline = time.monotonic() + WORKING_SECONDS
     before = await count()
+    deadline = time.monotonic() + WORKING_SECONDS
     while await count() <= before and not unless():
         assert time.monotonic() < deadline, f"no progress within {WORKING_SECONDS:g} s: {what}"
         await asyncio.sleep(0.05)
+
+
+async def until(count: Callable[[], Awaitable[int]], what: str, *, at_least: int) -> None:
+    """Wait until `count` is `at_least` that. Raises AssertionError with `what` when it does not grow for a minute."""
+    while (found := await count()) < at_least:
+        await progress(count, f"{what}: {found} of {at_least}", unless=lambda: False)
