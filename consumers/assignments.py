@@ -6,6 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING, Final
 
 from broker.interface import Fenced, RebalanceListener, TopicPartition, Unavailable
+from consumers.audit import tally_of
 from consumers.tally import Tally
 from consumers.tracker import Tracker
 from runtime.errors import one_line
@@ -28,7 +29,7 @@ class Assignments(RebalanceListener):
     """Gives each assigned partition a tracker on its storefront's route, commits what is finished, takes leave of it.
 
     `routes`: by topic. A commit carries the tally of G7; the tally goes on from the one that was committed last,
-    and begins anew, with a warning, where there is none that can be read.
+    so that an offset which somebody else committed stays visible as unaccounted for.
     """
 
     def __init__(self, routes: Mapping[str, Route], log: FilteringBoundLogger) -> None:
@@ -149,14 +150,14 @@ class Assignments(RebalanceListener):
                     offset=assignment.position,
                 )
             return Tally(assignment.position)
-        try:
-            return Tally.decode(assignment.commit.metadata)
-        except ValueError as error:
+        tally = tally_of(assignment.commit, assignment.log)
+        unaccounted = assignment.position - tally.base - tally.delivered - tally.dead_lettered
+        if unaccounted:
             self._log.error(
-                "the commit's tally cannot be read; counting begins anew",
+                "the committed offset is not what its tally adds up to",
                 topic=topic,
                 partition=number,
                 offset=assignment.position,
-                error=str(error),
+                unaccounted=unaccounted,
             )
-            return Tally(assignment.position)
+        return tally

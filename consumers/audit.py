@@ -57,11 +57,11 @@ async def balance(broker: Broker, settings: Settings) -> list[Balance]:
 def of_partition(storefront: str, log: LogRange, commit: Commit | None) -> Balance:
     """Return the balance of one partition.
 
-    Without a commit everything waits that the log holds. A commit whose metadata is no tally counts from itself
-    on, as the forwarder will.
+    Without a commit everything waits that the log holds. Of what stands before a commit whose metadata is no tally
+    (somebody else's) nobody can say what became: all of it is unaccounted for.
     """
     offset = log.start if commit is None else commit.offset
-    tally = Tally(offset) if commit is None else _tally(commit)
+    tally = Tally(offset) if commit is None else tally_of(commit, log)
     uncounted = abs(tally.delivered + tally.dead_lettered - (offset - tally.base))
     # Expired before they were forwarded; or gone from the end, together with the log that was committed to.
     lost = max(0, log.start - offset) + max(0, offset - log.end)
@@ -75,11 +75,12 @@ def of_partition(storefront: str, log: LogRange, commit: Commit | None) -> Balan
     )
 
 
-def _tally(commit: Commit) -> Tally:
+def tally_of(commit: Commit, log: LogRange) -> Tally:
+    """Return the tally of a commit; one that has none has counted nothing since the log's start."""
     try:
         return Tally.decode(commit.metadata)
     except ValueError:
-        return Tally(commit.offset)
+        return Tally(min(log.start, commit.offset))
 
 
 def _sum(storefront: str, parts: list[Balance]) -> Balance:

@@ -27,7 +27,8 @@ def balanced(start: int, end: int, offset: int | None = None, tally: Tally | Non
         (0, 7, 5, Tally(0, 6, 1), (7, 6, 1, 2, 2)),
         (6, 9, 4, Tally(0, 4, 0), (9, 4, 0, 5, 2)),
         (0, 2, 5, Tally(0, 5, 0), (2, 5, 0, 0, 3)),
-        (0, 7, 5, None, (2, 0, 0, 2, 0)),
+        (0, 7, 5, None, (7, 0, 0, 2, 5)),
+        (3, 7, 5, None, (4, 0, 0, 2, 2)),
     ],
     ids=[
         "empty",
@@ -41,6 +42,7 @@ def balanced(start: int, end: int, offset: int | None = None, tally: Tally | Non
         "expired before it was forwarded",
         "the log ends before the commit",
         "somebody else's commit",
+        "somebody else's commit, the beginning expired",
     ],
 )
 def test_one_partition(
