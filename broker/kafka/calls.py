@@ -102,7 +102,7 @@ class Part(NamedTuple):
 
 
 class Flight:
-    """A batch on its way, since `since`. `begun` is when the oldest call in it was made, `deadline` when that one's time is up."""
+    """A batch on its way since `since`. `begun`: when the oldest call in it was made; `deadline`: when that one's time is up."""
 
     __slots__ = ("begun", "deadline", "outcome", "parts", "since")
 
@@ -120,8 +120,8 @@ class Flight:
 
 
 class Hold:
-    """A batch being filled. It takes `BATCH_BYTES`, but not more than `limit`, which is what the topic takes; a single record may be
-    larger than the first. `timestamp`: milliseconds since the epoch.
+    """A batch being filled. It takes `BATCH_BYTES`, or less where `limit`, which is what the topic takes, is less; a single
+    record may be larger. `timestamp`: milliseconds since the epoch.
     """
 
     def __init__(self, producer: Any, limit: int, timestamp: int) -> None:
@@ -134,23 +134,20 @@ class Hold:
         """Take messages from `start` on; return the index of the first that found no room."""
         append = self.batch.append
         timestamp = self._timestamp
+        room = self._room
         at = start
         for message in messages[start:] if start else messages:
-            if self._room is not None and not self._fits(record_bytes(message)):
-                break
+            if room is not None:
+                size = record_bytes(message)
+                if size > room and self.batch.record_count() > 0:
+                    break
+                room -= size
             key, value, headers = message
             if append(timestamp=timestamp, key=key, value=value, headers=as_list(headers)) is None:
                 break
             at += 1
+        self._room = room
         return at
-
-    def _fits(self, size: int) -> bool:
-        room = self._room
-        if room is None or size <= room:
-            self._room = None if room is None else room - size
-            return True
-        empty: bool = self.batch.record_count() == 0
-        return empty
 
 
 def board(waiting: deque[Call], hold: Hold, limit: int) -> list[Part]:

@@ -150,7 +150,9 @@ class Lane:
                     # The producer heard nothing of the topic in time: ask whether it is there at all.
                     self._catalogue.forget(self._topic)
             else:
-                await self._send(generation, facts)
+                # One that was replaced while we waited may be ending already.
+                if self._producers.is_current(generation):
+                    await self._send(generation, facts)
 
     async def _meet(self, producer: Any, facts: TopicFacts) -> None:
         """Wait until the producer knows the partition. Raises UnknownTopic, KafkaError."""
@@ -246,10 +248,11 @@ class Lane:
         else:
             self._rest_seconds = min(max(2 * self._rest_seconds, _FIRST_REST_SECONDS), _LONGEST_REST_SECONDS)
         self._rests_until = self._ledger.now() + self._rest_seconds
-        self._refusal = error
-        self._ledger.refused(error)
+        # Of what was handed over nothing may be claimed; of these it is sure that they were not written.
+        self._refusal = refusal = error if isinstance(error, UnknownTopic) else Unavailable(*error.args)
+        self._ledger.refused(refusal)
         for call in self._waiting:
-            call.fail(error)
+            call.fail(refusal)
         self._leave()
 
     def _leave(self) -> None:

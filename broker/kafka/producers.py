@@ -44,12 +44,6 @@ class Generation:
         self.under_way: set[asyncio.Future[Any]] = set()
         self.last_acknowledgement = float("-inf")
 
-    def abandon(self) -> None:
-        """Tell whoever waits for a batch of it not to."""
-        for outcome in list(self.under_way):
-            if not outcome.done():
-                outcome.set_exception(Abandoned("the producer was given up"))
-
 
 class Producers:
     """Life: `start` → `usable`, `replace` … → `close`."""
@@ -117,9 +111,7 @@ class Producers:
             await asyncio.wait([self._replacing])
         generations = [*self._old, *([self._current] if self._current else [])]
         self._current = None
-        for generation in generations:
-            self._old.discard(generation)
-            generation.abandon()
+        self._old.clear()
         await asyncio.gather(
             *(stop_within(generation.producer, _STOP_SECONDS if drained else 0) for generation in generations),
             *self._ending,

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 REBALANCE_SECONDS = 60.0
 """How long the group waits for a member that is revoking."""
 
+_RETRY_SECONDS = 0.5
 _REVOKE_SECONDS = REBALANCE_SECONDS - 5.0
 
 
@@ -101,6 +102,7 @@ class Rebalance(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka sh
                 assignments = await positions(self._admin, self._group, partitions)
             except Unavailable as error:
                 self.fault = error
+                await asyncio.sleep(_RETRY_SECONDS)
                 continue
             self.fault = None
             for each in assignments:

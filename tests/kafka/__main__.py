@@ -33,7 +33,7 @@ def main() -> int:
         f"Kafka answers at {first} (its log: {cluster.logs}). Ctrl-C stops it and deletes its data.\n\n"
         f"  kcat -L -b {first}\n"
         f"  SLUICE_BROKER__KIND=kafka SLUICE_BROKER__BOOTSTRAP_SERVERS={first}"
-        f" SLUICE_BROKER__REPLICATION_FACTOR={options.nodes} .venv/bin/sluice up --demo\n"
+        f" SLUICE_BROKER__REPLICATION_FACTOR={options.nodes} .venv/bin/sluice topics ensure\n"
     )
     sys.stdout.flush()
     ended.wait()
