@@ -18,7 +18,7 @@ from schemas.events import EVENT_TYPES, AnyEvent
 from schemas.judge import fault
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
 EVENTS_REQUIRED = "events array is required and must not be empty"
 
@@ -43,12 +43,20 @@ class Identified(msgspec.Struct, gc=False):
     cart_id: str | None = None
 
 
-class Accepted(NamedTuple):
-    """A good event: its place in the request, its bytes as sent, its identity."""
+class Good(NamedTuple):
+    """The good events of a request, as columns of equal length: each one's place in it, its bytes as sent, its identity.
 
-    place: int
-    value: bytes
-    event: AnyEvent | Identified
+    Columns, because an object for every event would cost as much as reading it.
+    """
+
+    places: Sequence[int]
+    values: Sequence[bytes]
+    events: Sequence[AnyEvent | Identified]
+
+    @property
+    def types(self) -> list[str]:
+        """The type of each."""
+        return [event.event_type for event in self.events]
 
 
 class Refused(NamedTuple):
@@ -63,7 +71,7 @@ class Refused(NamedTuple):
 class Events(NamedTuple):
     """A request's events, judged. `api_key` is what the body carried."""
 
-    accepted: Sequence[Accepted]
+    good: Good
     refused: Sequence[Refused]
     api_key: str | None
 
@@ -79,10 +87,11 @@ class _Sliced(msgspec.Struct, gc=False):
 
 _decode_typed = msgspec.json.Decoder(_Typed).decode
 _decode_sliced = msgspec.json.Decoder(_Sliced).decode
-_decode_one = msgspec.json.Decoder(AnyEvent).decode
+_decode_one: Callable[[bytes], AnyEvent] = msgspec.json.Decoder(AnyEvent).decode
 _decode_fields = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 _decode_identity = msgspec.json.Decoder(Identified).decode
 _decode_key = msgspec.json.Decoder(str).decode
+_NONE = Good((), (), ())
 _UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 """msgspec's own, and the two that it lets through."""
 
@@ -105,16 +114,21 @@ def batch(body: bytes, *, max_events: int, max_event_bytes: int) -> Events:
         raise Refusal("TOO_MANY_EVENTS", f"Maximum {max_events} events per batch")
     api_key = _key(sliced.api_key)
     if len(body) <= max_event_bytes and not is_suspicious(body) and (typed := _typed(body)) is not None:
-        return Events(list(map(Accepted, range(len(slices)), map(bytes, slices), typed.events)), (), api_key)
-    accepted: list[Accepted] = []
+        return Events(Good(range(len(slices)), list(map(bytes, slices)), typed.events), (), api_key)
+    places: list[int] = []
+    values: list[bytes] = []
+    events: list[AnyEvent | Identified] = []
     refused: list[Refused] = []
     for index, raw in enumerate(slices):
-        verdict = _judge(index, bytes(raw), max_event_bytes)
-        if isinstance(verdict, Accepted):
-            accepted.append(verdict)
-        else:
+        value = bytes(raw)
+        verdict = _judge(index, value, max_event_bytes)
+        if isinstance(verdict, Refused):
             refused.append(verdict)
-    return Events(accepted, refused, api_key)
+        else:
+            places.append(index)
+            values.append(value)
+            events.append(verdict)
+    return Events(Good(places, values, events), refused, api_key)
 
 
 def track(body: bytes, *, max_event_bytes: int) -> Events:
@@ -126,19 +140,19 @@ def track(body: bytes, *, max_event_bytes: int) -> Events:
     if len(body) <= max_event_bytes and not is_suspicious(body):
         event = _typed_one(body)
         if event is not None and event.api_key is msgspec.UNSET:
-            return Events((Accepted(0, body, event),), (), None)
+            return Events(Good((0,), (body,), (event,)), (), None)
     try:
         fields = _decode_fields(body)
     except _UNREADABLE:
         _require_json(body)
-        return Events((), (Refused(0, body, UNKNOWN_EVENT_TYPE, "event must be an object"),), None)
+        return Events(_NONE, (Refused(0, body, UNKNOWN_EVENT_TYPE, "event must be an object"),), None)
     api_key = _key(fields.pop("apiKey", msgspec.UNSET))
     if api_key is not None:
         body = b"{" + b",".join(orjson.dumps(name) + b":" + bytes(raw) for name, raw in fields.items()) + b"}"
     verdict = _judge(0, body, max_event_bytes)
-    if isinstance(verdict, Accepted):
-        return Events((verdict,), (), api_key)
-    return Events((), (verdict,), api_key)
+    if isinstance(verdict, Refused):
+        return Events(_NONE, (verdict,), api_key)
+    return Events(Good((0,), (body,), (verdict,)), (), api_key)
 
 
 def require_utf8(body: bytes) -> None:
@@ -180,7 +194,7 @@ def _typed_one(body: bytes) -> AnyEvent | None:
         return None
 
 
-def _judge(index: int, value: bytes, max_event_bytes: int) -> Accepted | Refused:
+def _judge(index: int, value: bytes, max_event_bytes: int) -> Identified | Refused:
     if len(value) > max_event_bytes:
         return Refused(index, None, UNKNOWN_EVENT_TYPE, f"event is larger than {max_event_bytes} bytes")
     try:
@@ -189,7 +203,7 @@ def _judge(index: int, value: bytes, max_event_bytes: int) -> Accepted | Refused
         return Refused(index, value, UNKNOWN_EVENT_TYPE, f"event cannot be read: {error.msg}")
     reason = fault(event)
     if reason is None:
-        return Accepted(index, value, _decode_identity(value))
+        return _decode_identity(value)
     kind = event.get("event_type") if isinstance(event, dict) else None
     return Refused(index, value, kind if isinstance(kind, str) and kind in EVENT_TYPES else UNKNOWN_EVENT_TYPE, reason)
 

@@ -111,11 +111,11 @@ class Edge:
         finally:
             self._in_flight.give_back(len(body))
         if not events.refused:
-            return b'{"ok":true,"accepted":%d}' % len(events.accepted)
+            return b'{"ok":true,"accepted":%d}' % len(events.good.events)
         return orjson.dumps(
             {
                 "ok": True,
-                "accepted": len(events.accepted),
+                "accepted": len(events.good.events),
                 "errors": [f"events[{each.place}]: {each.reason}" for each in events.refused],
             }
         )
@@ -139,7 +139,7 @@ class Edge:
         """Publish, and count what became of the events."""
         headers = request.headers
         storefront = self._identify(header_key(headers) or events.api_key, exchange)
-        accepted = [each.event.event_type for each in events.accepted]
+        accepted = events.good.types
         refused = [each.event_type for each in events.refused]
         if storefront.rate is not None:
             try:

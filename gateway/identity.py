@@ -12,8 +12,9 @@ from gateway.errors import Refusal
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from gateway.decode import Accepted
+    from gateway.decode import Identified
     from runtime.clock import Clock
+    from schemas.events import AnyEvent
 
 ID_BYTES = 16
 IDS_AT_ONCE = 256
@@ -41,17 +42,16 @@ def repeated_request_id(storefront: str, idempotency_key: str, body: bytes) -> s
     return _digest(storefront.encode(), idempotency_key.encode(), body)
 
 
-def event_id(request_id: bytes, storefront: str, accepted: Accepted) -> bytes:
+def event_id(request_id: bytes, storefront: str, place: int, value: bytes, event: AnyEvent | Identified) -> bytes:
     """Return an event's `ce_id`: `<request>-<index>`. A purchase has one of its own, from storefront, type and transaction id; a
     refund's comes from its bytes also, because an order may be refunded in parts.
     """
-    event = accepted.event
     kind = event.event_type
     if kind == "purchase":
         return _digest(storefront.encode(), b"purchase", (event.transaction_id or "").encode()).encode()
     if kind == "refund":
-        return _digest(storefront.encode(), b"refund", (event.transaction_id or "").encode(), accepted.value).encode()
-    return request_id + _SUFFIXES[accepted.place]
+        return _digest(storefront.encode(), b"refund", (event.transaction_id or "").encode(), value).encode()
+    return request_id + _SUFFIXES[place]
 
 
 def timestamps(clock: Clock) -> Callable[[], bytes]:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from structlog.typing import FilteringBoundLogger
 
     from broker.interface import Message, Publisher
-    from gateway.decode import Accepted, Events, Refused
+    from gateway.decode import Events, Good, Refused
     from gateway.storefronts import Storefront
     from runtime.clock import Clock
 
@@ -46,7 +46,7 @@ class Intake:
         failure: BrokerError | None = None
         futures: list[asyncio.Future[None]] = []
         try:
-            for partition, messages in self._records(storefront, events.accepted, request_id):
+            for partition, messages in self._records(storefront, events.good, request_id):
                 futures.append(self._publisher.publish(storefront.topic, partition, messages))
             if events.refused:
                 futures.append(self._reject(storefront, events.refused, request_id))
@@ -60,16 +60,13 @@ class Intake:
         if failure is not None:
             raise self._refusal(failure, storefront, request_id)
 
-    def _records(
-        self, storefront: Storefront, accepted: Iterable[Accepted], request_id: str
-    ) -> Iterable[tuple[int, list[Message]]]:
+    def _records(self, storefront: Storefront, good: Good, request_id: str) -> Iterable[tuple[int, list[Message]]]:
         request = request_id.encode()
         time = (TIME, self._now())
         partitions = storefront.partitions
         spread = next(self._spread) % partitions
         lanes: dict[int, list[Message]] = {}
-        for each in accepted:
-            event = each.event
+        for place, value, event in zip(good.places, good.values, good.events, strict=True):
             text = event.user_id or event.cart_id or event.transaction_id
             if text:
                 key = text.encode()
@@ -79,15 +76,15 @@ class Intake:
                 partition = spread
             message: Message = (
                 key,
-                each.value,
-                (
+                value,
+                [
                     SPECVERSION_HEADER,
-                    (ID, event_id(request, storefront.name, each)),
+                    (ID, event_id(request, storefront.name, place, value, event)),
                     storefront.source_header,
                     TYPE_HEADERS[event.event_type],
                     time,
                     CONTENT_TYPE_HEADER,
-                ),
+                ],
             )
             lane = lanes.get(partition)
             if lane is None:
@@ -100,7 +97,7 @@ class Intake:
         name = storefront.name.encode()
         request = ("client_request", request_id.encode())
         messages: list[Message] = [
-            (name, each.value, (("storefront", name), ("reason", each.reason.encode()), request)) for each in refused
+            (name, each.value, [("storefront", name), ("reason", each.reason.encode()), request]) for each in refused
         ]
         return self._publisher.publish(REJECTED, partition_of(name, self._rejected_partitions), messages)
 
