@@ -13,6 +13,8 @@ import structlog
 from pydantic import SecretBytes, SecretStr
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from structlog.typing import EventDict, WrappedLogger
 
 _HIDDEN = "**********"
@@ -83,10 +85,13 @@ class JsonLine:
 
     def __call__(self, _logger: WrappedLogger, method: str, fields: EventDict) -> bytes:
         """Return the line, its end included. Never raises: a value that has no JSON form is written as text."""
-        line: dict[str, Any] = {"timestamp": self._timestamp(), "level": method, "event": fields.pop("event", None)}
         if "exc_info" in fields:
             fields["exception"] = exception_text(fields.pop("exc_info"))
-        line.update(fields)
+        return self.line(method, fields.pop("event", None), fields, {})
+
+    def line(self, level: str, event: object, context: Mapping[str, object], fields: Mapping[str, object]) -> bytes:
+        """Return a line of what is bound and what is given."""
+        line: dict[str, Any] = {"timestamp": self._timestamp(), "level": level, "event": event, **context, **fields}
         try:
             return orjson.dumps(line, plain, _OPTIONS)
         except TypeError:

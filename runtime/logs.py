@@ -50,10 +50,13 @@ class Logs:
             return render(None, "warning", {"event": "log lines dropped", "role": role, "count": count})
 
         self._writer = LogWriter(descriptor, dropped)
+        wrapper = structlog.make_filtering_bound_logger(level)
+        if isinstance(render, JsonLine) and level in ("debug", "info"):
+            wrapper = _quick(wrapper, render, self._writer)
         logger = structlog.wrap_logger(
             self._writer,
             processors=[render],
-            wrapper_class=structlog.make_filtering_bound_logger(level),
+            wrapper_class=wrapper,
             context_class=dict,
             cache_logger_on_first_use=True,
         )
@@ -71,6 +74,21 @@ class Logs:
         """Bring what libraries log with `logging`, from WARNING up, and Python's warnings into this output."""
         logging.captureWarnings(capture=True)
         logging.basicConfig(level=logging.WARNING, handlers=[_Bridge(self.log)], force=True)
+
+
+def _quick(wrapper: type[FilteringBoundLogger], render: JsonLine, writer: LogWriter) -> type[FilteringBoundLogger]:
+    """Return `wrapper` with an `info` of its own: the canonical lines' level, in less than half the time, because the
+    fields are packed once and not three times on their way.
+    """
+
+    class Quick(wrapper):  # type: ignore[misc, valid-type] # made by structlog for the level
+        def info(self, event: str, *args: object, **fields: object) -> None:
+            if args or "exc_info" in fields:
+                super().info(event, *args, **fields)
+            else:
+                writer.write(render.line("info", event, self._context, fields))
+
+    return Quick
 
 
 class _Bridge(logging.Handler):
