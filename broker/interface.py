@@ -208,9 +208,9 @@ class Publisher(ABC):
         """Hand over messages for one partition; never waits. The future is done when *all* are on stable storage (Kafka: acks=all;
         embedded: fsynced). Records stand in the partition in the order of the calls and, in a call, of the sequence.
 
-        Raises at once, nothing taken: RecordTooLarge, Full, UnknownTopic. The future fails with NotAcknowledged after `ack_timeout`, with
-        UnknownTopic, or with Unavailable (surely not written). What fails to be acknowledged is not retried by the publisher after it said so.
-        One partition that fails or stalls holds up no other topic's.
+        Raises at once, nothing taken: RecordTooLarge, Full, UnknownTopic. The future fails with NotAcknowledged after `ack_timeout`,
+        with UnknownTopic, or with Unavailable (surely not written). What fails to be acknowledged is not retried by the publisher after
+        it said so. One partition that fails or stalls holds up no other topic's.
         """
 
     @abstractmethod

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from aiokafka.errors import KafkaError
 
 from broker.interface import BrokerError, Unavailable, UnknownTopic
-from broker.kafka.calls import Flight, Hold, board
+from broker.kafka.calls import Flight, Gathering, Hold, board
 from broker.kafka.producers import Abandoned
 from broker.kafka.refusals import Meaning, as_ours, meaning, said
 
@@ -58,6 +58,8 @@ class Lane:
         self._log = log
         self._loop = asyncio.get_running_loop()
         self._waiting: deque[Call] = deque()
+        self._gathering: Gathering | None = None
+        self._facts: TopicFacts | None = None
         self._flight: Flight | None = None
         self._generation: Generation | None = None
         self._spoilt: Generation | None = None
@@ -89,7 +91,11 @@ class Lane:
                 self._ledger.settled(call)
                 return
             self._refusal = None
+        if not self._waiting:
+            self._gathering = self._gather()
         self._waiting.append(call)
+        if self._gathering is not None:
+            self._gathering.add(call)
         bell = self._bell
         if bell is not None and not bell.done():
             bell.set_result(None)
@@ -166,8 +172,14 @@ class Lane:
     async def _send(self, generation: Generation, facts: TopicFacts) -> None:
         producer = generation.producer
         limit = facts.max_message_bytes
-        hold = Hold(producer, limit, self._ledger.milliseconds())
-        parts = board(self._waiting, hold, limit)
+        gathering, self._gathering = self._gathering, None
+        parts = [] if gathering is None else gathering.depart(self._waiting, limit)
+        if gathering is not None and parts:
+            hold = gathering.hold
+        else:
+            hold = Hold(producer, limit, self._ledger.milliseconds())
+            parts = board(self._waiting, hold, limit)
+        self._facts = facts
         self._leave()
         if not parts:
             return
@@ -186,6 +198,12 @@ class Lane:
             self._landed(flight, generation)
         finally:
             self._producers.landed(generation, flight.outcome)
+
+    def _gather(self) -> Gathering | None:
+        """Begin a batch for the calls to come, if it is known what the topic takes."""
+        if self._generation is None or self._facts is None:
+            return None
+        return Gathering(self._generation.producer, self._facts.max_message_bytes, self._ledger.milliseconds())
 
     def _landed(self, flight: Flight, generation: Generation) -> None:
         self._ledger.acknowledged(flight)
