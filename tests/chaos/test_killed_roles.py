@@ -45,11 +45,9 @@ async def _survive(world: World, session: aiohttp.ClientSession, victims: Sequen
         return traffic.acknowledged
 
     async def working(role: Role) -> None:
-        await progress(
-            arrived if role.name == "forwarder" else acknowledged, role.name, unless=lambda: traffic.finished
-        )
+        await progress(acknowledged if role.name == "gateway" else arrived, role.name, unless=lambda: traffic.finished)
 
-    monkey = Monkey([world.role("gateway"), world.role("forwarder")], world.seed, working)
+    monkey = Monkey([world.role(name) for name in victims], world.seed, working)
     await ride_out(traffic, monkey)
     # The storm must have met most of it, however long the forwarder was away.
     await until(arrived, at_least=traffic.acknowledged * 2 // 3, what="events that arrive in the storm")
