@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.chaos.configuration import Log
-from tests.chaos.fixtures import make_world, session, world_of
+from tests.chaos.fixtures import session, world_of
 from tests.chaos.length import shop_names
 from tests.chaos.upstream import Upstream
 from tests.chaos.weather import calm
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from tests.chaos.world import World
 
-__all__ = ["make_world", "session"]
+__all__ = ["session"]
 
 ROLES = ("sandbox", "gateway", "forwarder")
 SHOPS = ("large", "skipped", "drained", "ended", "durable", "broken", "down", "well")
