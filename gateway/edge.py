@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 import orjson
 from aiohttp import web
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from structlog.typing import FilteringBoundLogger
 
     from gateway.decode import Events
-    from gateway.intake import Intake
+    from gateway.intake import Intake, Pending
     from gateway.limits import InFlight
     from gateway.report import Reporter
     from gateway.storefronts import Storefront, Storefronts
@@ -36,6 +36,23 @@ JSON = "application/json"
 
 Body: TypeAlias = bytes
 _OK: Body = b'{"ok":true}'
+
+
+class Fault(NamedTuple):
+    """What is told of an event that was refused."""
+
+    place: int
+    reason: str
+    event_type: str
+    too_large: bool
+
+
+class Handed(NamedTuple):
+    """A request whose events are on their way: the types of the accepted ones, the faults of the others."""
+
+    pending: Pending
+    accepted: list[str]
+    faults: list[Fault]
 
 
 class Edge:
@@ -89,36 +106,65 @@ class Edge:
 
     async def _track(self, request: web.BaseRequest, exchange: Exchange) -> Body:
         """`POST …/track`: one event. Its fault is the whole answer: 400."""
-        body = await self._body(request, exchange)
-        try:
-            events = decode.track(body, max_event_bytes=self._settings.max_event_bytes)
-            await self._take(request, exchange, events, body)
-        finally:
-            self._in_flight.give_back(len(body))
-        if events.refused:
-            refused = events.refused[0]
-            raise Refusal("TOO_LARGE" if refused.value is None else "INVALID_EVENT", refused.reason)
+        handed = await self._take(request, exchange, self._read_track)
+        for fault in handed.faults:
+            raise Refusal("TOO_LARGE" if fault.too_large else "INVALID_EVENT", fault.reason)
         return _OK
 
     async def _batch(self, request: web.BaseRequest, exchange: Exchange) -> Body:
         """`POST …/batch`: up to `max_batch_events` events, each judged for itself."""
+        handed = await self._take(request, exchange, self._read_batch)
+        if not handed.faults:
+            return b'{"ok":true,"accepted":%d}' % len(handed.accepted)
+        errors = [f"events[{fault.place}]: {fault.reason}" for fault in handed.faults]
+        return orjson.dumps({"ok": True, "accepted": len(handed.accepted), "errors": errors})
+
+    def _read_track(self, body: bytes) -> Events:
+        return decode.track(body, max_event_bytes=self._settings.max_event_bytes)
+
+    def _read_batch(self, body: bytes) -> Events:
+        settings = self._settings
+        return decode.batch(body, max_events=settings.max_batch_events, max_event_bytes=settings.max_event_bytes)
+
+    async def _take(self, request: web.BaseRequest, exchange: Exchange, read: Callable[[bytes], Events]) -> Handed:
+        """Read a request's events, publish them, wait until they are durable, and count what became of them."""
         body = await self._body(request, exchange)
+        size = len(body)
         try:
-            events = decode.batch(
-                body, max_events=self._settings.max_batch_events, max_event_bytes=self._settings.max_event_bytes
-            )
-            await self._take(request, exchange, events, body)
+            handed = self._hand_over(request, exchange, read(body), body)
+            del body
+            try:
+                await self._intake.acknowledged(handed.pending)
+            except Refusal:
+                types = handed.accepted + [fault.event_type for fault in handed.faults]
+                self._reporter.count(exchange.storefront, types, "unavailable")
+                raise
         finally:
-            self._in_flight.give_back(len(body))
-        if not events.refused:
-            return b'{"ok":true,"accepted":%d}' % len(events.good.events)
-        return orjson.dumps(
-            {
-                "ok": True,
-                "accepted": len(events.good.events),
-                "errors": [f"events[{each.place}]: {each.reason}" for each in events.refused],
-            }
-        )
+            self._in_flight.give_back(size)
+        exchange.accepted = len(handed.accepted)
+        exchange.refused = len(handed.faults)
+        self._reporter.count(exchange.storefront, handed.accepted, "accepted")
+        if handed.faults:
+            self._reporter.count(exchange.storefront, [fault.event_type for fault in handed.faults], "refused")
+        return handed
+
+    def _hand_over(self, request: web.BaseRequest, exchange: Exchange, events: Events, body: bytes) -> Handed:
+        headers = request.headers
+        storefront = self._identify(header_key(headers) or events.api_key, exchange)
+        accepted = events.good.types
+        faults = [Fault(each.place, each.reason, each.event_type, each.value is None) for each in events.refused]
+        if storefront.rate is not None:
+            try:
+                storefront.rate.take(len(accepted) + len(faults))
+            except Refusal:
+                types = accepted + [fault.event_type for fault in faults]
+                self._reporter.count(storefront.name, types, "rate_limited")
+                raise
+        request_id = exchange.request_id
+        idempotency_key = headers.get("Idempotency-Key")
+        if idempotency_key is not None:
+            request_id = repeated_request_id(storefront.name, idempotency_key, body)
+        return Handed(self._intake.hand_over(storefront, events, request_id), accepted, faults)
 
     async def _body(self, request: web.BaseRequest, exchange: Exchange) -> bytes:
         key = header_key(request.headers)
@@ -134,33 +180,6 @@ class Edge:
         if not storefront.allows(exchange.origin):
             raise Refusal("ORIGIN_NOT_ALLOWED", "Origin is not allowed")
         return storefront
-
-    async def _take(self, request: web.BaseRequest, exchange: Exchange, events: Events, body: bytes) -> None:
-        """Publish, and count what became of the events."""
-        headers = request.headers
-        storefront = self._identify(header_key(headers) or events.api_key, exchange)
-        accepted = events.good.types
-        refused = [each.event_type for each in events.refused]
-        if storefront.rate is not None:
-            try:
-                storefront.rate.take(len(accepted) + len(refused))
-            except Refusal:
-                self._reporter.count(storefront.name, accepted + refused, "rate_limited")
-                raise
-        idempotency_key = headers.get("Idempotency-Key")
-        request_id = exchange.request_id
-        if idempotency_key is not None:
-            request_id = repeated_request_id(storefront.name, idempotency_key, body)
-        try:
-            await self._intake.publish(storefront, events, request_id)
-        except Refusal:
-            self._reporter.count(storefront.name, accepted + refused, "unavailable")
-            raise
-        exchange.accepted = len(accepted)
-        exchange.refused = len(refused)
-        self._reporter.count(storefront.name, accepted, "accepted")
-        if refused:
-            self._reporter.count(storefront.name, refused, "refused")
 
     def _preflight(self, exchange: Exchange) -> web.Response:
         origin = exchange.origin

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from broker.interface import BrokerError, Full, RecordTooLarge
 from gateway.errors import Refusal
@@ -14,7 +14,7 @@ from schemas.topics import REJECTED, partition_of
 
 if TYPE_CHECKING:
     import asyncio
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from structlog.typing import FilteringBoundLogger
 
@@ -24,6 +24,15 @@ if TYPE_CHECKING:
     from runtime.clock import Clock
 
 RETRY_SECONDS = 1
+
+
+class Pending(NamedTuple):
+    """A request's records on their way: the publisher's futures, and what was refused at once."""
+
+    storefront: str
+    request_id: str
+    futures: Sequence[asyncio.Future[None]]
+    failure: BrokerError | None
 
 
 class Intake:
@@ -36,12 +45,9 @@ class Intake:
         self._log = log
         self._spread = itertools.count()
 
-    async def publish(self, storefront: Storefront, events: Events, request_id: str) -> None:
-        """Publish and wait for the acknowledgement.
-
-        Raises Refusal: OVERLOADED when too much waits already, NOT_DURABLE when the acknowledgement does not come: then nothing is
-        claimed, and what was written may arrive though it was not answered as accepted. TOO_LARGE for a record that the topic does
-        not take.
+    def hand_over(self, storefront: Storefront, events: Events, request_id: str) -> Pending:
+        """Hand the events to the publisher; never waits. What comes back holds nothing of them: their many small objects are let go
+        while the processor still has them at hand, and not when the acknowledgement comes.
         """
         failure: BrokerError | None = None
         futures: list[asyncio.Future[None]] = []
@@ -52,13 +58,23 @@ class Intake:
                 futures.append(self._reject(storefront, events.refused, request_id))
         except BrokerError as error:
             failure = error
-        for future in futures:
+        return Pending(storefront.name, request_id, futures, failure)
+
+    async def acknowledged(self, pending: Pending) -> None:
+        """Wait until all of it is on stable storage.
+
+        Raises Refusal: OVERLOADED when too much waited already, NOT_DURABLE when the acknowledgement does not come: then nothing is
+        claimed, and what was written may arrive though it was not answered as accepted. TOO_LARGE for a record that the topic does
+        not take.
+        """
+        failure = pending.failure
+        for future in pending.futures:
             try:
                 await future
             except BrokerError as error:
                 failure = error
         if failure is not None:
-            raise self._refusal(failure, storefront, request_id)
+            raise self._refusal(failure, pending)
 
     def _records(self, storefront: Storefront, good: Good, request_id: str) -> Iterable[tuple[int, list[Message]]]:
         request = request_id.encode()
@@ -101,11 +117,11 @@ class Intake:
         ]
         return self._publisher.publish(REJECTED, partition_of(name, self._rejected_partitions), messages)
 
-    def _refusal(self, error: BrokerError, storefront: Storefront, request_id: str) -> Refusal:
+    def _refusal(self, error: BrokerError, pending: Pending) -> Refusal:
         self._log.warning(
             "not durable",
-            storefront=storefront.name,
-            request_id=request_id,
+            storefront=pending.storefront,
+            request_id=pending.request_id,
             error=type(error).__name__,
             reason=str(error),
         )

@@ -19,7 +19,17 @@ Result: TypeAlias = Literal["accepted", "refused", "rate_limited", "unavailable"
 class Exchange:
     """One request and its answer, as far as it has come; filled in on the way."""
 
-    __slots__ = ("accepted", "bytes", "code", "origin", "refused", "request_id", "route", "started", "storefront")
+    __slots__ = (
+        "accepted",
+        "bytes",
+        "code",
+        "origin",
+        "refused",
+        "request_id",
+        "route",
+        "started",
+        "storefront",
+    )
 
     def __init__(self, route: str, request_id: str, origin: str | None, started: float) -> None:
         self.route = route
