@@ -8,6 +8,7 @@ import orjson
 from aiohttp import web
 
 from gateway import cors, decode
+from gateway.answer import Answer, HttpDate
 from gateway.body import read_body
 from gateway.errors import Refusal
 from gateway.identity import repeated_request_id, request_ids
@@ -76,6 +77,7 @@ class Edge:
         self._monotonic = clock.monotonic
         self._log = log
         self._request_ids = request_ids()
+        self._date = HttpDate()
         self._routes: Mapping[str, tuple[str, Callable[[web.BaseRequest, Exchange], Awaitable[Body]]]] = {
             TRACK: ("track", self._track),
             BATCH: ("batch", self._batch),
@@ -102,6 +104,9 @@ class Edge:
         except Exception:  # noqa: BLE001 - a fault of ours becomes an answer and a log line, never a broken connection
             self._log.exception("request failed", route=route, request_id=exchange.request_id)
             refusal = Refusal("INTERNAL", "Internal error")
+        if refusal is None and exchange.origin is None and not self.draining and Answer.suits(request):
+            self._reporter.finish(exchange, 200)
+            return Answer(body, exchange.request_id, self._date())
         return self._answer(exchange, body, refusal)
 
     async def _track(self, request: web.BaseRequest, exchange: Exchange) -> Body:
