@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
+from bench.load import WARM_UP_SECONDS
 from bench.processes import Measured, answer, module, running
 from bench.table import Row, Run
 from schemas.topics import events_topic
@@ -61,7 +62,7 @@ def _load(server: Measured, port: int, shape: str, connections: int, seconds: fl
     before = server.cpu_seconds()
     found = answer(module("bench.load", port, shape, connections, seconds))
     used = server.cpu_seconds() - before
-    whole = seconds + min(1.0, seconds / 4)
+    whole = seconds + WARM_UP_SECONDS
     return Run(
         found["events_per_second"], found["events_per_second"] * whole / used, found["p99_ms"], found["failures"]
     )

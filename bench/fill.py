@@ -32,7 +32,9 @@ async def fill(config: Path, storefront: str, events: int) -> dict[str, float]:
     lanes: dict[int, list[tuple[bytes, bytes, list[tuple[str, bytes]]]]] = {}
     for key, value in made:
         lanes.setdefault(partition_of(key, spec.partitions), []).append((key, value, HEADERS))
-    async with open_broker(settings.broker, Metrics(), structlog.get_logger(), SystemClock()) as broker:
+    async with open_broker(
+        settings.broker, Metrics(), structlog.wrap_logger(structlog.PrintLogger(sys.stderr)), SystemClock()
+    ) as broker:
         await broker.ensure_topics([spec])
         publisher = await broker.publisher(ack_timeout=60)
         started = time.monotonic()

@@ -1,7 +1,7 @@
 """A load generator: `python -m bench.load PORT single|batch CONNECTIONS SECONDS`; prints one line of JSON.
 
 Each connection sends a request, waits for its answer and sends the next. It takes as little of the machine as Python allows: requests
-are made beforehand, an answer is read no further than its status and its length.
+are made beforehand, an answer is read no further than its status and its length. Where wrk is installed, it is used instead.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import cast
 import orjson
 import uvloop
 
-from bench import payloads
+from bench import payloads, wrk
 
 TRACK = "/v1/api/analytics/ecommerce/track"
 BATCH = "/v1/api/analytics/ecommerce/batch"
@@ -22,6 +22,7 @@ KEY = "tolk_pub_demo"
 BATCH_EVENTS = 100
 DISTINCT = 64
 OK = b"200"
+WARM_UP_SECONDS = 1.0
 
 
 class Tally:
@@ -94,8 +95,25 @@ def request(path: str, body: bytes) -> bytes:
 def requests(shape: str) -> list[bytes]:
     """Return the requests of a load: single events or batches of 100."""
     if shape == "single":
-        return [request(TRACK, event) for event in payloads.events(DISTINCT * BATCH_EVENTS)]
-    return [request(BATCH, payloads.batch(payloads.events(BATCH_EVENTS, seed))) for seed in range(DISTINCT)]
+        return [request(TRACK, body) for body in bodies(shape)]
+    return [request(BATCH, body) for body in bodies(shape)]
+
+
+def bodies(shape: str) -> list[bytes]:
+    """Return the bodies of a load."""
+    if shape == "single":
+        return payloads.events(DISTINCT * BATCH_EVENTS)
+    return [payloads.batch(payloads.events(BATCH_EVENTS, seed)) for seed in range(DISTINCT)]
+
+
+def through_wrk(port: int, shape: str, connections: int, seconds: float) -> dict[str, float]:
+    """Load the server through wrk, after a warm-up; returns what `run` does."""
+    path = TRACK if shape == "single" else BATCH
+    made = bodies(shape)[:DISTINCT]
+    wrk.run(port, path, made, KEY, connections, 1)
+    found = wrk.run(port, path, made, KEY, connections, seconds)
+    events = 1 if shape == "single" else BATCH_EVENTS
+    return {"events_per_second": found.pop("requests_per_second") * events, **found}
 
 
 async def run(port: int, shape: str, connections: int, seconds: float) -> dict[str, float]:
@@ -107,7 +125,7 @@ async def run(port: int, shape: str, connections: int, seconds: float) -> dict[s
         (await loop.create_connection(lambda n=n: Connection(made, n * 7 % len(made), tally), "127.0.0.1", port))[1]  # type: ignore[misc] # the lambda's default binds n
         for n in range(connections)
     ]
-    await asyncio.sleep(min(1.0, seconds / 4))
+    await asyncio.sleep(WARM_UP_SECONDS)
     before, started = tally.answers, time.perf_counter()
     tally.latencies.clear()
     await asyncio.sleep(seconds)
@@ -128,5 +146,6 @@ async def run(port: int, shape: str, connections: int, seconds: float) -> dict[s
 
 if __name__ == "__main__":
     _, port_text, shape_text, connections_text, seconds_text = sys.argv
-    result = uvloop.run(run(int(port_text), shape_text, int(connections_text), float(seconds_text)))
+    asked = (int(port_text), shape_text, int(connections_text), float(seconds_text))
+    result = through_wrk(*asked) if wrk.is_installed() else uvloop.run(run(*asked))
     print(orjson.dumps(result).decode())

@@ -19,7 +19,9 @@ if TYPE_CHECKING:
 ID_BYTES = 16
 IDS_AT_ONCE = 256
 LONGEST_IDEMPOTENCY_KEY = 255
-_SUFFIXES = tuple(f"-{index}".encode() for index in range(1001))
+HAVE_OWN_IDS = frozenset({"purchase", "refund"})
+PLACES = tuple(f"-{index}".encode() for index in range(1001))
+"""What stands behind the request's id in the `ce_id` of all other events: `<request>-<index>`."""
 
 
 def request_ids() -> Iterator[str]:
@@ -42,16 +44,14 @@ def repeated_request_id(storefront: str, idempotency_key: str, body: bytes) -> s
     return _digest(storefront.encode(), idempotency_key.encode(), body)
 
 
-def event_id(request_id: bytes, storefront: str, place: int, value: bytes, event: AnyEvent | Identified) -> bytes:
-    """Return an event's `ce_id`: `<request>-<index>`. A purchase has one of its own, from storefront, type and transaction id; a
-    refund's comes from its bytes also, because an order may be refunded in parts.
+def own_id(storefront: str, value: bytes, event: AnyEvent | Identified) -> bytes:
+    """Return the `ce_id` of an event of `HAVE_OWN_IDS`, from storefront, type and transaction id; a refund's comes from its bytes also,
+    because an order may be refunded in parts.
     """
-    kind = event.event_type
-    if kind == "purchase":
-        return _digest(storefront.encode(), b"purchase", (event.transaction_id or "").encode()).encode()
-    if kind == "refund":
-        return _digest(storefront.encode(), b"refund", (event.transaction_id or "").encode(), value).encode()
-    return request_id + _SUFFIXES[place]
+    transaction = (event.transaction_id or "").encode()
+    if event.event_type == "purchase":
+        return _digest(storefront.encode(), b"purchase", transaction).encode()
+    return _digest(storefront.encode(), b"refund", transaction, value).encode()
 
 
 def timestamps(clock: Clock) -> Callable[[], bytes]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from broker.interface import BrokerError, Full, RecordTooLarge
 from gateway.errors import Refusal
-from gateway.identity import event_id, timestamps
+from gateway.identity import HAVE_OWN_IDS, PLACES, own_id, timestamps
 from gateway.limits import seconds
 from schemas.cloudevents import CONTENT_TYPE_HEADER, ID, SPECVERSION_HEADER, TIME, TYPE_HEADERS
 from schemas.topics import REJECTED, partition_of
@@ -90,14 +90,16 @@ class Intake:
             else:
                 key = None
                 partition = spread
+            kind = event.event_type
+            name = own_id(storefront.name, value, event) if kind in HAVE_OWN_IDS else request + PLACES[place]
             message: Message = (
                 key,
                 value,
                 [
                     SPECVERSION_HEADER,
-                    (ID, event_id(request, storefront.name, place, value, event)),
+                    (ID, name),
                     storefront.source_header,
-                    TYPE_HEADERS[event.event_type],
+                    TYPE_HEADERS[kind],
                     time,
                     CONTENT_TYPE_HEADER,
                 ],

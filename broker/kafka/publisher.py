@@ -7,7 +7,7 @@ import contextlib
 from typing import TYPE_CHECKING
 
 from broker.interface import Full, NotAcknowledged, Publisher, RecordTooLarge, Unavailable
-from broker.kafka.calls import Call, record_bytes
+from broker.kafka.calls import Call, record_sizes
 from broker.kafka.lane import Lane
 from broker.kafka.ledger import Ledger
 
@@ -71,7 +71,7 @@ class KafkaPublisher(Publisher):
             future.set_exception(Unavailable("the publisher is closed"))
             return future
         facts = self._catalogue.known(topic)
-        sizes = [record_bytes(message) for message in messages]
+        sizes = record_sizes(messages)
         if facts is not None and max(sizes, default=0) > facts.max_message_bytes:
             raise RecordTooLarge(
                 f"topic {topic} takes records of {facts.max_message_bytes} bytes, one here has up to {max(sizes)}"
