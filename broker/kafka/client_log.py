@@ -38,7 +38,7 @@ class ClientLog(logging.Handler):
         """End. Idempotent."""
         logger = logging.getLogger("aiokafka")
         logger.removeHandler(self)
-        logger.propagate = not logger.handlers
+        logger.propagate = not any(isinstance(handler, ClientLog) for handler in logger.handlers)
 
     def emit(self, record: logging.LogRecord) -> None:
         """Write one line, or count it."""

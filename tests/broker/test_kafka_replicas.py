@@ -60,6 +60,7 @@ async def test_one_of_three_brokers_dies(backend: Backend, three: KafkaCluster) 
     assert (found["min.insync.replicas"], found["unclean.leader.election.enable"]) == ("1", "true")
     assert await broker.partitions(strict.name) == 1
 
+    healthy = await backend.topic(broker, 6)
     publisher = await broker.publisher()
     impatient = await broker.publisher(ack_timeout=1)
     await impatient.publish(strict.name, 0, [message(b"all three")])
@@ -71,7 +72,7 @@ async def test_one_of_three_brokers_dies(backend: Backend, three: KafkaCluster) 
     async with asyncio.timeout(30):
         with pytest.raises(NotAcknowledged, match=strict.name):
             await until_in_doubt(impatient, strict.name)
-    others = Callers(impatient, await backend.topic(broker, 6), 6, each=1).start()
+    others = Callers(impatient, healthy, 6, each=1).start()
     # Short of replicas, a batch is retried by aiokafka for ever, and slows down everything on the same connections: all
     # others leave it alone with its producer.
     producers = impatient._producers  # type: ignore[attr-defined]  # KafkaPublisher's own

@@ -178,8 +178,8 @@ async def test_a_killed_up_leaves_nothing_behind_and_the_next_counts_what_was_se
         async with asyncio.timeout(30):
             while not await something_accepted(sluice):  # noqa: ASYNC110  # another process cannot set our event
                 await asyncio.sleep(0.01)
-        await order_at(sluice.url("sandbox"))
         children["gateway"].suspend()
+        await order_at(sluice.url("sandbox"))
         process.kill()
         await process.wait()
         async with sluice.started("up", "--demo") as again:
