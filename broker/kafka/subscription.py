@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 METADATA_BYTES = 4_000
 
-_BUFFER_BYTES = 32 * 1024 * 1024
+_BUFFER_BYTES = 24 * 1024 * 1024
 _LEAST_FETCH_BYTES = 64 * 1024
 _MOST_FETCH_BYTES = 1024 * 1024
 _RESPONSE_BYTES = 8 * 1024 * 1024
@@ -102,7 +102,7 @@ class KafkaSubscription(Subscription):
                 request_timeout_ms=REQUEST_TIMEOUT_MS,
                 metadata_max_age_ms=5_000,
                 heartbeat_interval_ms=1_000,
-                session_timeout_ms=10_000,
+                session_timeout_ms=6_000,
                 rebalance_timeout_ms=int(REBALANCE_SECONDS * 1000),
                 max_poll_interval_ms=300_000,
                 fetch_max_wait_ms=min(500, max(100, self._partitions)),
