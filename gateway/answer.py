@@ -26,19 +26,18 @@ class Answer(web.StreamResponse):
     def __init__(self, body: bytes, request_id: str, date: bytes) -> None:
         # Not the parent's: it makes headers that nobody would read.
         self._bytes = _HEAD % (len(body), request_id.encode(), date, body)
-        self._keep_alive = None
+        self._keep_alive = True
 
     @staticmethod
     def suits(request: web.BaseRequest) -> bool:
-        """Return whether the sender speaks HTTP/1.1."""
-        return request.version == HttpVersion11
+        """Return whether the sender speaks HTTP/1.1 and keeps its connection."""
+        return request.version == HttpVersion11 and request.keep_alive
 
     async def prepare(self, request: web.BaseRequest) -> AbstractStreamWriter | None:
         """Write all of it. Raises ConnectionResetError when the sender is gone."""
         transport = request.transport
         if transport is None or transport.is_closing():
             raise ConnectionResetError("the sender is gone")
-        self._keep_alive = request.keep_alive
         transport.write(self._bytes)
         return None
 
