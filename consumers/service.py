@@ -45,6 +45,15 @@ def topics(settings: Settings) -> list[TopicSpec]:
     ]
 
 
+def not_in_force(settings: Settings) -> list[str]:
+    """Return the keys of the configuration that were set and that this version of the forwarder does not act on."""
+    return [
+        f"storefronts[{index}].ingestion.requests_per_minute"
+        for index, each in enumerate(settings.storefronts)
+        if each.ingestion.requests_per_minute is not None
+    ]
+
+
 async def main(settings: Settings, process: Process) -> None:
     """Forward until the process is asked to stop, then drain.
 
@@ -52,6 +61,8 @@ async def main(settings: Settings, process: Process) -> None:
     that rests is no reason; that is what `sluice_forwarder_paused` tells. Raises OperatorError when a topic is
     missing that must not be created.
     """
+    for key in not_in_force(settings):
+        process.log.warning("not in force yet: this version does not act on it", key=key)
     broker = open_broker(settings.broker, process.metrics, process.log, process.clock)
     async with AsyncExitStack() as stack:
         stack.push_async_callback(broker.close)
