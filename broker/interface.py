@@ -8,8 +8,7 @@ Errors::
     ├── NotAcknowledged        no acknowledgement in time: in doubt, the records may still appear
     ├── RecordTooLarge         permanent: larger than the topic takes; nothing was taken
     ├── UnknownTopic           permanent until the topic is created
-    ├── Fenced                 another owner took over: the group's member, the partition or the transactional id
-    └── TopicMismatch          a topic exists otherwise than asked for
+    └── Fenced                 another owner took over: the group's member, the partition or the transactional id
 
 Two implementations keep these promises, `broker.embedded` and `broker.kafka`; one contract suite (tests/broker) holds both to them.
 """
@@ -62,10 +61,6 @@ class UnknownTopic(BrokerError):
 
 class Fenced(BrokerError):
     """Somebody else owns this now."""
-
-
-class TopicMismatch(BrokerError):
-    """A topic exists with other settings than those asked for."""
 
 
 class TopicPartition(NamedTuple):

@@ -154,8 +154,7 @@ class Edge:
         return handed
 
     def _hand_over(self, request: web.BaseRequest, exchange: Exchange, events: Events, body: bytes) -> Handed:
-        headers = request.headers
-        storefront = self._identify(header_key(headers) or events.api_key, exchange)
+        storefront = exchange.sender or self._identify(events.api_key, exchange)
         accepted = events.good.types
         faults = [Fault(each.place, each.reason, each.event_type, each.value is None) for each in events.refused]
         if storefront.rate is not None:
@@ -166,7 +165,7 @@ class Edge:
                 self._reporter.count(storefront.name, types, "rate_limited")
                 raise
         request_id = exchange.request_id
-        idempotency_key = headers.get("Idempotency-Key")
+        idempotency_key = request.headers.get("Idempotency-Key")
         if idempotency_key is not None:
             request_id = repeated_request_id(storefront.name, idempotency_key, body)
         return Handed(self._intake.hand_over(storefront, events, request_id), accepted, faults)
@@ -174,7 +173,7 @@ class Edge:
     async def _body(self, request: web.BaseRequest, exchange: Exchange) -> bytes:
         key = header_key(request.headers)
         if key is not None:
-            self._identify(key, exchange)
+            exchange.sender = self._identify(key, exchange)
         body = await read_body(request, self._settings.max_body_bytes, self._in_flight)
         exchange.bytes = len(body)
         return body

@@ -46,11 +46,6 @@ class InFlight:
         self._bytes = 0
         metrics.gateway_in_flight_bytes.set_function(lambda: float(self._bytes))
 
-    @property
-    def bytes(self) -> int:
-        """How many there are."""
-        return self._bytes
-
     def take(self, size: int) -> None:
         """Count a body in. Raises Refusal (OVERLOADED) when it does not fit; then it is not counted."""
         if self._bytes + size > self._limit:

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from prometheus_client import Counter, Histogram
     from structlog.typing import FilteringBoundLogger
 
+    from gateway.storefronts import Storefront
     from runtime.clock import Clock
     from runtime.metrics import Metrics
 
@@ -27,6 +28,7 @@ class Exchange:
         "refused",
         "request_id",
         "route",
+        "sender",
         "started",
         "storefront",
     )
@@ -36,6 +38,7 @@ class Exchange:
         self.request_id = request_id
         self.origin = origin
         self.started = started
+        self.sender: Storefront | None = None
         self.storefront = ""
         self.bytes = 0
         self.accepted = 0

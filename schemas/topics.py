@@ -12,11 +12,9 @@ MIB = 1024 * 1024
 EVENTS_PREFIX = "ecommerce.events."
 REJECTED = "ecommerce.rejected"
 DEAD_LETTERS = "ecommerce.dead-letters"
-LEDGER = "scheduler.ledger"
 COMMANDS = "commands"
 
 FORWARDER_GROUP = "sluice-forwarder"
-SCHEDULER_GROUP = "sluice-scheduler"
 
 
 @dataclass(frozen=True, slots=True)

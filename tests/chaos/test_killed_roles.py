@@ -65,7 +65,7 @@ async def _survive(world: World, session: aiohttp.ClientSession, victims: Sequen
 @pytest.mark.kafka
 async def test_on_kafka(make_world: Callable[..., World], kafka: RunningKafka, session: aiohttp.ClientSession) -> None:
     world = make_world(shop_names("acme", "beta"), Log(kafka.bootstrap_servers))
-    # It takes Kafka 10 s to miss a member that was killed: two of them are for the long run.
+    # It takes Kafka 6 s to miss a member that was killed: two of them are for the long run.
     await _survive(world, session, ["gateway", "forwarder"] if SHORT else ["gateway", "forwarder", "forwarder-2"])
 
 
