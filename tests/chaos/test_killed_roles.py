@@ -57,7 +57,9 @@ async def _survive(world: World, session: aiohttp.ClientSession, victims: Sequen
     audit = await require_promises_kept(world, upstream, traffic.ledgers)
     assert audit.code == 0
     assert traffic.acknowledged > EVENTS / 2
-    assert traffic.answers("none") > 0
+    assert all(monkey.kills[name] for name in victims), monkey.kills
+    # A kill of the gateway cuts off what is in flight; in the short run there may be just then nothing.
+    assert SHORT or traffic.answers("none") > 0
     assert sum(applied[fault] for fault in FAULTS) >= 10, applied
     assert SHORT or all(applied[fault] for fault in FAULTS), applied
 
