@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.chaos.length import EVENTS, TIMEOUT, rate, shop_names
+from tests.chaos.length import EVENTS, SHORT, TIMEOUT, rate, shop_names
 from tests.chaos.monkey import Monkey, progress, ride_out
 from tests.chaos.traffic import Traffic
 from tests.chaos.upstream import Upstream
@@ -50,5 +50,7 @@ async def test_the_whole_is_killed(make_world: Callable[..., World], session: ai
     audit = await require_promises_kept(world, upstream, traffic.ledgers)
     assert audit.code == 0
     assert traffic.acknowledged > EVENTS / 2
-    assert traffic.answers("none") > 0
+    assert monkey.kills["up"] >= 2
+    # A kill cuts off what is in flight; in the short run there may be just then nothing.
+    assert SHORT or traffic.answers("none") > 0
     assert await asyncio.to_thread(world.role("up").terminate) == 0
