@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping  # msgspec reads it at runtime
+from datetime import UTC
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, get_args
 
 import msgspec
 import orjson
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
     from datetime import datetime
 
 Resolution: TypeAlias = Literal["HOUR", "DAY", "WEEK", "MONTH", "QUARTER", "YEAR", "TOTAL", "NONE"]
@@ -57,8 +58,8 @@ def row_key(export: str, bucket: str | None, dimensions: Mapping[str, Scalar]) -
 
 
 def bucket_name(start: datetime) -> str:
-    """Return the UTC instant that stands for the bucket beginning at `start` (aware), as keys and the ledger name it: `2026-01-31T23:00:00Z`."""
-    return orjson.dumps(start, option=orjson.OPT_UTC_Z | orjson.OPT_OMIT_MICROSECONDS).decode()[1:-1]
+    """Return the UTC instant that stands for the bucket beginning at `start` (aware) in keys and ledger: `2026-01-31T23:00:00Z`."""
+    return start.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def fingerprint(content: Mapping[str, Any]) -> str:

@@ -1,0 +1,254 @@
+"""What was published, as this process knows it: fingerprints and revisions of every row of one ledger partition.
+
+A copy of the ledger's shards in a SQLite file that nobody else reads: made anew whenever the partition is taken over, so it
+needs no durability. A transaction of it runs beside each transaction of the log: changed first, committed after the log has
+committed, rolled back otherwise.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import sqlite3
+import zlib
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+import orjson
+
+from schemas.exports import TOTAL_BUCKET, fingerprint
+from schemas.ledger import NO_BUCKET, Shard, shard_key
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from broker.interface import Message
+    from scheduler.stage import Piece, Stage, Staged
+
+SHARD_BYTES: Final = 128_000
+"""From here on a bucket's rows are divided; a shard may be twice as large by bad luck, and the ledger takes 256 kB."""
+_ROW_BYTES: Final = 64
+_SCHEMA: Final = """
+PRAGMA journal_mode = MEMORY;
+PRAGMA synchronous = OFF;
+PRAGMA cache_size = -8000;
+CREATE TABLE rows (
+    export TEXT NOT NULL, bucket TEXT NOT NULL, dimensions TEXT NOT NULL,
+    until TEXT NOT NULL, slot INTEGER NOT NULL, fingerprint TEXT, revision INTEGER NOT NULL,
+    PRIMARY KEY (export, bucket, dimensions)
+) WITHOUT ROWID;
+CREATE TABLE shards (export TEXT NOT NULL, bucket TEXT NOT NULL, count INTEGER NOT NULL, PRIMARY KEY (export, bucket)) WITHOUT ROWID;
+CREATE TABLE restoring (key TEXT PRIMARY KEY, value BLOB) WITHOUT ROWID;
+CREATE TABLE outgoing (bucket TEXT NOT NULL, dimensions TEXT NOT NULL, content BLOB, revision INTEGER NOT NULL);
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """Buckets in which a row that an answer does not hold has vanished: from `low` on, and over by `high`, UTC instants as text;
+    both `TOTAL_BUCKET` or both `NO_BUCKET` for rows that have no buckets.
+    """
+
+    low: str
+    high: str
+
+
+@dataclass(slots=True)
+class Change:
+    """What one piece of a pull changed. `touched`: by bucket which slots of its shards."""
+
+    new: int = 0
+    restated: int = 0
+    vanished: int = 0
+    unchanged: int = 0
+    touched: dict[str, set[int]] = field(default_factory=dict)
+
+    @property
+    def messages(self) -> int:
+        """How many records it publishes."""
+        return self.new + self.restated + self.vanished
+
+
+class Cache:
+    """The rows of one ledger partition. Life: made → `restore` … `restored` → (`apply` → read → `commit` or `rollback`) … → `close`.
+
+    Everything may wait for the disk; one thread at a time.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+        self._connection.executescript(_SCHEMA)
+        self._connection.execute("BEGIN")
+
+    def restore(self, key: str, value: bytes | None) -> None:
+        """Take a shard's record as it stands in the ledger; a later one of the same key replaces it, None takes it away."""
+        if value is None:
+            self._connection.execute("DELETE FROM restoring WHERE key = ?", (key,))
+        else:
+            self._connection.execute("INSERT OR REPLACE INTO restoring VALUES (?, ?)", (key, value))
+
+    def restored(self) -> None:
+        """Make rows of the shards that are left."""
+        for key, value in self._connection.execute("SELECT key, value FROM restoring"):
+            export, bucket, *part = key.split("/")
+            count = int(part[0].partition("of")[2]) if part else 1
+            shard = msgspec.json.decode(value, type=Shard)
+            self._connection.execute("INSERT OR REPLACE INTO shards VALUES (?, ?, ?)", (export, bucket, count))
+            self._connection.executemany(
+                "INSERT OR REPLACE INTO rows VALUES (?, ?, ?, ?, ?, ?, ?)",
+                (
+                    (export, bucket, dimensions, shard.end, _slot(dimensions), print_, revision)
+                    for dimensions, (print_, revision) in shard.rows.items()
+                ),
+            )
+        self._connection.execute("DELETE FROM restoring")
+        self._connection.execute("COMMIT")
+
+    def live(self, export: str) -> int:
+        """Return how many rows of `export` stand."""
+        query = "SELECT count(*) FROM rows WHERE export = ? AND fingerprint IS NOT NULL"
+        return int(self._connection.execute(query, (export,)).fetchone()[0])
+
+    def vanishing(self, export: str, stage: Stage, scope: Scope) -> tuple[int, int]:
+        """Return how many rows in `scope` the stage lacks, and how many there are."""
+        lacking = of = 0
+        for bucket, dimensions in self._standing(export, scope, low="", high=None):
+            of += 1
+            lacking += (bucket, dimensions) not in stage
+        return lacking, of
+
+    def apply(self, export: str, stage: Stage, piece: Piece, scope: Scope | None) -> Change:
+        """Begin a transaction, take over what the piece of the stage changes, and return that; see `messages`."""
+        self._connection.execute("BEGIN")
+        self._connection.execute("DELETE FROM outgoing")
+        change = Change()
+        for staged in stage.rows(piece):
+            self._take(export, staged, change)
+        if scope is not None:
+            gone = [key for key in self._standing(export, scope, low=piece.low, high=piece.high) if key not in stage]
+            for bucket, dimensions in gone:
+                self._bury(export, bucket, dimensions, change)
+        return change
+
+    def messages(self, export: str, pulled_at: str) -> Iterator[Message]:
+        """Yield the rows and tombstones that the open transaction has for the export's topic."""
+        for bucket, dimensions, content, revision in self._connection.execute(
+            "SELECT bucket, dimensions, content, revision FROM outgoing"
+        ):
+            name = None if bucket == NO_BUCKET else bucket
+            key = orjson.dumps([export, name, orjson.Fragment(dimensions)])
+            value = (
+                None
+                if content is None
+                else content[:-1] + b',"revision":%d,"pulled_at":"%s"}' % (revision, pulled_at.encode())
+            )
+            yield key, value, ()
+
+    def shards(self, export: str, change: Change) -> Iterator[Message]:
+        """Yield the ledger's records for what the open transaction touched."""
+        for bucket, slots in change.touched.items():
+            (rows, size) = self._connection.execute(
+                "SELECT count(*), sum(length(dimensions)) FROM rows WHERE export = ? AND bucket = ?", (export, bucket)
+            ).fetchone()
+            count = _parts(size + rows * _ROW_BYTES)
+            before = self._count(export, bucket)
+            if before is not None and before != count:
+                yield from ((shard_key(export, bucket, index, before), None, ()) for index in range(before))
+            if before != count:
+                self._connection.execute("INSERT OR REPLACE INTO shards VALUES (?, ?, ?)", (export, bucket, count))
+            indexes = {slot % count for slot in slots} if before == count else range(count)
+            for index in sorted(indexes):
+                yield shard_key(export, bucket, index, count), self._shard(export, bucket, index, count), ()
+
+    def commit(self) -> None:
+        """Keep what `apply` took over: the log has it."""
+        self._connection.execute("COMMIT")
+
+    def rollback(self) -> None:
+        """Forget what `apply` took over. Harmless without it."""
+        if self._connection.in_transaction:
+            self._connection.execute("ROLLBACK")
+
+    def close(self) -> None:
+        """Delete the file. Idempotent."""
+        self._connection.close()
+        with contextlib.suppress(FileNotFoundError):  # closed before
+            self._path.unlink()
+
+    def _take(self, export: str, staged: Staged, change: Change) -> None:
+        print_ = fingerprint(staged.content)
+        query = "SELECT fingerprint, revision FROM rows WHERE export = ? AND bucket = ? AND dimensions = ?"
+        known = self._connection.execute(query, (export, staged.bucket, staged.dimensions)).fetchone()
+        if known is not None and known[0] == print_:
+            change.unchanged += 1
+            return
+        if known is None or known[0] is None:
+            change.new += 1
+        else:
+            change.restated += 1
+        revision = 1 if known is None else known[1] + 1
+        slot = _slot(staged.dimensions)
+        self._connection.execute(
+            "INSERT OR REPLACE INTO rows VALUES (?, ?, ?, ?, ?, ?, ?)",
+            (export, staged.bucket, staged.dimensions, staged.until, slot, print_, revision),
+        )
+        content = orjson.dumps(staged.content)
+        self._send(staged.bucket, staged.dimensions, content, revision, change)
+
+    def _bury(self, export: str, bucket: str, dimensions: str, change: Change) -> None:
+        (revision,) = self._connection.execute(
+            "UPDATE rows SET fingerprint = NULL, revision = revision + 1 "
+            "WHERE export = ? AND bucket = ? AND dimensions = ? RETURNING revision",
+            (export, bucket, dimensions),
+        ).fetchone()
+        change.vanished += 1
+        self._send(bucket, dimensions, None, revision, change)
+
+    def _send(self, bucket: str, dimensions: str, content: bytes | None, revision: int, change: Change) -> None:
+        self._connection.execute("INSERT INTO outgoing VALUES (?, ?, ?, ?)", (bucket, dimensions, content, revision))
+        change.touched.setdefault(bucket, set()).add(_slot(dimensions))
+
+    def _standing(self, export: str, scope: Scope, *, low: str, high: str | None) -> Iterator[tuple[str, str]]:
+        """Yield bucket and dimensions of the rows that stand in `scope` and, by bucket, from `low` up to `high`."""
+        which = (
+            "bucket = :low"
+            if scope.low in (TOTAL_BUCKET, NO_BUCKET)
+            else "bucket >= :low AND bucket < :high AND until <= :high AND until <> ''"
+        )
+        query = (
+            f"SELECT bucket, dimensions FROM rows WHERE export = :export AND {which} "  # noqa: S608  # one of two texts of our own
+            "AND bucket >= :from AND (:to IS NULL OR bucket < :to) AND fingerprint IS NOT NULL"
+        )
+        values = {"export": export, "low": scope.low, "high": scope.high, "from": low, "to": high}
+        yield from self._connection.execute(query, values)
+
+    def _count(self, export: str, bucket: str) -> int | None:
+        found = self._connection.execute(
+            "SELECT count FROM shards WHERE export = ? AND bucket = ?", (export, bucket)
+        ).fetchone()
+        return None if found is None else int(found[0])
+
+    def _shard(self, export: str, bucket: str, index: int, count: int) -> bytes:
+        rows: dict[str, tuple[str | None, int]] = {}
+        end = ""
+        for dimensions, until, print_, revision in self._connection.execute(
+            "SELECT dimensions, until, fingerprint, revision FROM rows WHERE export = ? AND bucket = ? AND slot % ? = ?",
+            (export, bucket, count, index),
+        ):
+            rows[dimensions] = (print_, revision)
+            end = max(end, until)
+        return msgspec.json.encode(Shard(end=end, rows=rows))
+
+
+def _slot(dimensions: str) -> int:
+    return zlib.crc32(dimensions.encode())
+
+
+def _parts(size: int) -> int:
+    """Return a power of two: shards are divided only when a bucket has doubled."""
+    count = 1
+    while size > count * SHARD_BYTES:
+        count *= 2
+    return count
