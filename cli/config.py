@@ -11,11 +11,12 @@ import orjson
 
 from cli.options import config_option, json_option
 from runtime import config
+from runtime.spans import interval_text
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from runtime.settings import Settings
+    from runtime.settings import ExportSettings, Settings
 
 
 @click.group
@@ -60,7 +61,29 @@ def _summary(settings: Settings, source: str | None) -> dict[str, Any]:
             }
             for storefront in settings.storefronts
         ],
-        "unused": [name for name in ("accounts", "exports") if getattr(settings, name)],
+        "accounts": [
+            {
+                "name": account.name,
+                "source": account.source,
+                "url": account.url,
+                "requests_per_minute": account.requests_per_minute,
+                "requests_per_month": account.requests_per_month,
+            }
+            for account in settings.accounts
+        ],
+        "exports": [_export(export) for export in settings.exports],
+    }
+
+
+def _export(export: ExportSettings) -> dict[str, Any]:
+    return {
+        "name": export.name,
+        "account": export.account,
+        "dataset": export.dataset,
+        "schedule": export.schedule,
+        "every": None if export.every is None else interval_text(export.every),
+        "timezone": export.timezone.key,
+        "lookback": str(export.lookback),
     }
 
 
@@ -75,5 +98,14 @@ def _told(summary: dict[str, Any]) -> str:
         keys = f"{storefront['publishable_keys']} publishable and {storefront['secret_keys']} secret keys"
         origins = ", ".join(storefront["origins"]) or "any origin"
         lines.append(f"storefront  {storefront['name']}: {keys}, {origins}, forwarded to {storefront['ingestion']}")
-    lines += [f"[[{name}]] is taken as it stands: this version does not act on it" for name in summary["unused"]]
+    for account in summary["accounts"]:
+        month = account["requests_per_month"]
+        budget = f"{account['requests_per_minute']} requests a minute" + (f", {month} a month" if month else "")
+        lines.append(f"account     {account['name']}: {account['source']} at {account['url']}, {budget}")
+    for export in summary["exports"]:
+        when = (
+            f'at "{export["schedule"]}" in {export["timezone"]}' if export["schedule"] else f"every {export['every']}"
+        )
+        what = f"{export['dataset']} of {export['account']}"
+        lines.append(f"export      {export['name']}: {what}, {when}, lookback {export['lookback']}")
     return "\n".join(lines)

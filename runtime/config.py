@@ -14,23 +14,27 @@ from typing import TYPE_CHECKING, Any, Final
 from pydantic import ValidationError
 
 from runtime import environment
-from runtime.addresses import url_of
-from runtime.cross_checks import Conflict, conflicts
+from runtime.clock import SystemClock
+from runtime.cross_checks import conflicts
+from runtime.development import add_development
 from runtime.diagnosis import Origins, explain, repaired
+from runtime.export_checks import export_conflicts
 from runtime.faults import ConfigError, Fault
+from runtime.further_checks import further_conflicts
 from runtime.references import ENVIRON
-from runtime.settings import SandboxSettings, Settings
+from runtime.settings import Settings
 from runtime.toml_lines import lines_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
+    from runtime.clock import Clock
+    from runtime.cross_checks import Conflict
     from runtime.toml_lines import Path
 
 __all__ = ["DEFAULT_FILE", "ConfigError", "Fault", "find", "load"]
 
 DEFAULT_FILE: Final = FilePath("sluice.toml")
-DEMO_KEYS: Final = ("tolk_pub_demo", "tolk_sec_demo")
 
 _AT_LINE: Final = re.compile(r" \(at line (\d+), column \d+\)| \(at end of document\)")
 
@@ -42,12 +46,20 @@ def find(path: FilePath | None = None) -> FilePath | None:
     return DEFAULT_FILE if DEFAULT_FILE.exists() else None
 
 
-def load(path: FilePath | None = None, environ: Mapping[str, str] | None = None) -> Settings:
+def load(
+    path: FilePath | None = None,
+    environ: Mapping[str, str] | None = None,
+    *,
+    more: Callable[[Settings], Iterable[Conflict]] | None = None,
+    clock: Clock | None = None,
+) -> Settings:
     """Return the settings that the file `path` and `environ` make together.
 
-    `path` None: sluice.toml if present, else the development defaults, one storefront `demo` that delivers to the
-    sandbox. `environ` None: the process's. Raises ConfigError with every fault. Waits for nothing but the files that
-    the configuration names.
+    `path` None: sluice.toml if present, else the development defaults (`runtime.development`). `environ` None: the
+    process's. `more`: further checks, by a room that knows more; it sees settings whose every key is right or at its
+    default, without the accounts and exports of which it is not known what they are, and its conflicts are told like
+    all others. `clock` None: the system's. Raises ConfigError with every fault. Waits for nothing but the files that the
+    configuration names.
     """
     environ = dict(os.environ if environ is None else environ)
     file = find(path)
@@ -58,9 +70,18 @@ def load(path: FilePath | None = None, environ: Mapping[str, str] | None = None)
     origins = Origins(None if file is None else str(file), lines_of(text), from_environment, environ)
     faults = list(environment.unknown(environ, frozenset(_references(tree))))
     if file is None and "storefronts" not in tree:
-        faults += _add_demo(tree, origins)
-    settings, more = _validated(tree, {ENVIRON: environ}, origins)
-    faults += more
+        faults += add_development(tree, origins)
+    settings, touched, wrong = _validated(tree, {ENVIRON: environ}, origins)
+    faults += wrong
+    now = (SystemClock() if clock is None else clock).now()
+    found = [*conflicts(settings), *export_conflicts(settings, now)]
+    if more is not None:
+        found += further_conflicts(more, settings, touched)
+    faults += [
+        origins.fault(conflict.paths[0], conflict.message, conflict.cure)
+        for conflict in found
+        if not _concerns(conflict, touched)
+    ]
     if faults:
         raise ConfigError(sorted(faults, key=lambda fault: (fault.line is None, fault.line or 0)))
     return settings
@@ -100,29 +121,6 @@ def _merged(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any
     return merged
 
 
-def _add_demo(tree: dict[str, Any], origins: Origins) -> list[Fault]:
-    """Add the development storefront, which delivers to the sandbox where that will listen; return what is wrong with that."""
-    try:
-        sandbox = SandboxSettings.model_validate(tree.get("sandbox", {}))
-    except ValidationError:  # told among the faults
-        sandbox = SandboxSettings()
-    faults = []
-    if sandbox.port == 0:
-        message = "0 stands for any port: the development storefront could not know which"
-        faults.append(origins.fault(("sandbox", "port"), message, "give it one"))
-    publishable, secret = DEMO_KEYS
-    url = url_of(sandbox.host, sandbox.port or SandboxSettings().port)
-    tree["storefronts"] = [
-        {
-            "name": "demo",
-            "publishable_keys": [publishable],
-            "secret_keys": [secret],
-            "ingestion": {"url": url, "api_key": secret},
-        }
-    ]
-    return faults
-
-
 def _references(value: Any) -> Iterator[str]:
     """Yield the names of the variables that hold secrets."""
     if isinstance(value, dict):
@@ -135,23 +133,19 @@ def _references(value: Any) -> Iterator[str]:
         yield value.removeprefix("env:")
 
 
-def _validated(tree: dict[str, Any], context: dict[str, Any], origins: Origins) -> tuple[Settings, list[Fault]]:
-    """Return the settings and every fault of the tree; with faults, values that are wrong are at a default."""
-    touched: Sequence[Path] = ()
-    faults: list[Fault] = []
+def _validated(
+    tree: dict[str, Any], context: dict[str, Any], origins: Origins
+) -> tuple[Settings, Sequence[Path], list[Fault]]:
+    """Return the settings, the paths where they do not hold what was given, and what is wrong with each key.
+
+    With faults, values that are wrong are at a default.
+    """
     try:
-        settings = Settings.model_validate(tree, context=context)
+        return Settings.model_validate(tree, context=context), (), []
     except ValidationError as error:
         found = error.errors(include_url=False, include_input=False)
-        faults.extend(explain(found, origins))
         tree, touched = repaired(tree, found)
-        settings = Settings.model_validate(tree, context=context)
-    faults.extend(
-        origins.fault(conflict.paths[0], conflict.message, conflict.cure)
-        for conflict in conflicts(settings)
-        if not _concerns(conflict, touched)
-    )
-    return settings, faults
+        return Settings.model_validate(tree, context=context), touched, list(explain(found, origins))
 
 
 def _concerns(conflict: Conflict, touched: Sequence[Path]) -> bool:

@@ -110,7 +110,7 @@ def _keys(settings: Settings) -> Iterator[Conflict]:
                 yield Conflict(
                     (path, other), f"stands in {dotted(other)} too", "a key stands once, in one storefront only"
                 )
-            if not _is_header_text(text):
+            if not is_header_text(text):
                 yield Conflict(
                     (path,), "holds characters that no HTTP header may", "a key is printable ASCII without spaces"
                 )
@@ -120,7 +120,7 @@ def _keys(settings: Settings) -> Iterator[Conflict]:
             if text.startswith(wrong):
                 yield Conflict((path,), f"begins with {wrong}", f"move it to {right}")
         path = ("storefronts", index, "ingestion", "api_key")
-        if not _is_header_text(storefront.ingestion.api_key.get_secret_value()):
+        if not is_header_text(storefront.ingestion.api_key.get_secret_value()):
             yield Conflict(
                 (path,), "holds characters that no HTTP header may", "a key is printable ASCII without spaces"
             )
@@ -132,7 +132,8 @@ def _keys_of(index: int, storefront: StorefrontSettings) -> Iterator[tuple[Path,
             yield ("storefronts", index, kind, number), key
 
 
-def _is_header_text(key: str) -> bool:
+def is_header_text(key: str) -> bool:
+    """Say whether a key can be sent in an HTTP header as it stands."""
     return key.isascii() and key.isprintable() and " " not in key
 
 
@@ -172,8 +173,9 @@ def _sandbox_is_used(settings: Settings) -> bool:
     sandbox = settings.sandbox
     if sandbox.model_fields_set:
         return True
-    for storefront in settings.storefronts:
-        parts = urlsplit(storefront.ingestion.url)
+    urls = [storefront.ingestion.url for storefront in settings.storefronts]
+    for url in urls + [account.url for account in settings.accounts]:
+        parts = urlsplit(url)
         if parts.port == sandbox.port and overlap(parts.hostname or "", sandbox.host):
             return True
     return False

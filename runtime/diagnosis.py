@@ -24,7 +24,6 @@ _PLAIN: Final[Mapping[str, tuple[str, str]]] = {
     "missing": ("is missing", "add it"),
     "string_type": ("is no text", "put it in quotes"),
     "string_too_short": ("is empty", "give it a value"),
-    "string_pattern_mismatch": ("is no storefront's name", 'use 1 to 63 of a-z, 0-9 and "-"'),
     "int_type": ("is no whole number", "give one, without quotes"),
     "int_parsing": ("is no whole number", "give one, without quotes"),
     "int_from_float": ("is no whole number", "leave the fraction out"),
@@ -36,6 +35,13 @@ _PLAIN: Final[Mapping[str, tuple[str, str]]] = {
     "dict_type": ("is no table", "give it keys of its own"),
     "model_type": ("is no table", "give it keys of its own"),
 }
+_NAME_CURE: Final = 'use 1 to 63 of a-z, 0-9 and "-"'
+_NO_NAME: Final[Mapping[str, tuple[str, str]]] = {
+    "storefront": ("is no storefront's name", _NAME_CURE),
+    "account": ("is no account's name", _NAME_CURE),
+    "export": ("is no export's name", _NAME_CURE),
+    "dataset": ("is no dataset's name", 'use letters, digits, ".", "_" and "-"'),
+}
 _NESTED: Final = ("list_type", "dict_type", "model_type")
 _BOUNDS: Final[Mapping[str, tuple[str, str, str]]] = {
     "greater_than": ("gt", "is too small", "give more than"),
@@ -43,13 +49,15 @@ _BOUNDS: Final[Mapping[str, tuple[str, str, str]]] = {
     "less_than_equal": ("le", "is too large", "give at most"),
 }
 
+_OF_TABLE: Final = 2  # the length of the path of a table in a list: ("exports", 0)
+
 # What stands in for a required value that is missing or wrong, so that the rest can still be checked against each
 # other.
-_STAND_INS: Final[Mapping[str, Any]] = {
-    "name": "stand-in",
-    "url": "http://stand-in.invalid",
-    "api_key": "stand-in",
-    "ingestion": {"url": "http://stand-in.invalid", "api_key": "stand-in"},
+_URL: Final = "http://stand-in.invalid"
+_STAND_INS: Final[Mapping[str, Mapping[str, Any]]] = {
+    "storefronts": {"name": "stand-in", "ingestion": {"url": _URL, "api_key": "stand-in"}},
+    "accounts": {"name": "stand-in", "source": "tolinku", "url": _URL},
+    "exports": {"name": "stand-in", "account": "stand-in", "dataset": "stand-in"},
 }
 
 
@@ -126,19 +134,25 @@ def _repair(tree: dict[str, Any], path: Path, kind: str) -> None:
     last = path[-1]
     if isinstance(last, int):
         holder[last] = _stand_in_item(path)
-    elif kind != "extra_forbidden" and last in _STAND_INS and path[0] == "storefronts":
-        holder[last] = f"stand-in-{path[1]}" if last == "name" else copy.deepcopy(_STAND_INS[last])
+    elif kind != "extra_forbidden" and last in (required := _required(path)):
+        holder[last] = f"stand-in-{path[1]}" if last == "name" else copy.deepcopy(required[last])
     else:
         holder.pop(last, None)
+
+
+def _required(path: Path) -> Mapping[str, Any]:
+    """Return the stand-ins of the table that holds the value at `path`: `("exports", 0, "name")`."""
+    table: Any = _STAND_INS.get(str(path[0]), {})
+    for part in path[2:-1]:
+        table = table.get(part, {})
+    return table if isinstance(table, dict) else {}
 
 
 def _stand_in_item(path: Path) -> Any:
     """Return an item that is right in its list and equal to no other."""
     unique = "-".join(map(str, path)).replace("_", "-")
-    if path[-2] == "storefronts":
-        return {"name": unique, "ingestion": copy.deepcopy(_STAND_INS["ingestion"])}
-    if path[-2] in ("accounts", "exports"):
-        return {}
+    if len(path) == _OF_TABLE and path[0] in _STAND_INS:
+        return {**copy.deepcopy(dict(_STAND_INS[str(path[0])])), "name": unique}
     return f"https://{unique}.invalid" if path[-2] == "origins" else unique
 
 
@@ -152,7 +166,14 @@ def _words(error: ErrorDetails) -> tuple[str, str]:
     if kind in _BOUNDS:
         bound, message, cure = _BOUNDS[kind]
         return message, f"{cure} {context[bound]}"
+    if kind == "string_pattern_mismatch":
+        return _NO_NAME[_named_by(error["loc"])]
     return _PLAIN.get(kind, (error["msg"], ""))
+
+
+def _named_by(path: Path) -> str:
+    """Return what the value at `path` is the name of."""
+    return str(path[0]).removesuffix("s") if path[-1] == "name" else str(path[-1])
 
 
 def _unknown_key(path: Path, origins: Origins) -> tuple[str, str]:

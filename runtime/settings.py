@@ -6,7 +6,9 @@ checked key by key only, and their secrets stand for themselves.
 
 from __future__ import annotations
 
+from datetime import date, timedelta
 from typing import Annotated, Any, Literal, get_args
+from zoneinfo import ZoneInfo
 
 from pydantic import (
     AfterValidator,
@@ -14,6 +16,7 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    InstanceOf,
     SecretStr,
     ValidationInfo,
     field_validator,
@@ -21,6 +24,8 @@ from pydantic import (
 
 from runtime.addresses import base_url, origin, servers
 from runtime.references import fault, resolve
+from runtime.schedules import cron, zone
+from runtime.spans import Compare, Lookback, compare, day, interval, lookback
 
 
 class Section(BaseModel):
@@ -47,6 +52,14 @@ Secret = Annotated[SecretStr, BeforeValidator(resolve)]
 BaseUrl = Annotated[str, AfterValidator(base_url)]
 Origin = Annotated[str, AfterValidator(origin)]
 Servers = Annotated[str, AfterValidator(servers)]
+Text = Annotated[str, Field(min_length=1)]
+Dataset = Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,100}$")]  # it goes into a topic's name
+Cron = Annotated[str, BeforeValidator(cron)]
+Zone = Annotated[InstanceOf[ZoneInfo], BeforeValidator(zone)]
+Interval = Annotated[InstanceOf[timedelta], BeforeValidator(interval)]
+LookbackDays = Annotated[InstanceOf[Lookback], BeforeValidator(lookback)]
+Earlier = Annotated[InstanceOf[Compare], BeforeValidator(compare)]
+Day = Annotated[InstanceOf[date], BeforeValidator(day)]
 
 ADMIN_PORTS = {"up": 9100, "gateway": 9100, "forwarder": 9101, "scheduler": 9102, "sandbox": 9103}
 """Where a role's admin server is when the configuration does not say."""
@@ -126,6 +139,53 @@ class ForwarderSettings(Section):
     max_in_flight: int = Field(default=16, ge=1, le=1000)
 
 
+class AccountSettings(Section):
+    """A login at a vendor and its budget, which the account's exports share. `url` has no slash at its end.
+
+    `end_inclusive`: whether a query's last day is part of it, where the vendor does not say (tolinku). `week_starts`: the
+    first day of its WEEK buckets, where it does not say (profitmetrics).
+    """
+
+    name: Name
+    source: Literal["tolinku", "profitmetrics", "admetrics", "commerce_layer", "websale"]
+    url: BaseUrl
+    api_key: Secret | None = None
+    client_id: Text | None = None
+    client_secret: Secret | None = None
+    login: Text | None = None
+    password: Secret | None = None
+    scope: Text | None = None
+    requests_per_minute: int = Field(default=30, ge=1)
+    requests_per_month: int | None = Field(default=None, ge=1)
+    concurrency: int = Field(default=1, ge=1, le=100)
+    end_inclusive: bool = True
+    week_starts: Literal["monday", "sunday"] = "monday"
+
+
+class ExportSettings(Section):
+    """What is pulled from an account, when, and how far back. Of `schedule` and `every` exactly one is given.
+
+    `schedule` and `refresh` are cron expressions in `timezone`. `query` is the vendor's own request body as it stands,
+    without the dates.
+    """
+
+    name: Name
+    account: Name
+    dataset: Dataset
+    schedule: Cron | None = None
+    every: Interval | None = None
+    timezone: Zone = ZoneInfo("UTC")
+    lookback: LookbackDays = Lookback("days", 3)
+    since: Day | None = None
+    refresh: Cron | None = None
+    resolution: Literal["HOUR", "DAY", "WEEK", "MONTH", "QUARTER", "YEAR", "TOTAL"] | None = None
+    compare: Earlier | None = None
+    split: list[Text] = []
+    id: list[Text] = []
+    drop: list[Text] = []
+    query: dict[str, Any] = {}
+
+
 class SandboxSettings(Section):
     """The stand-ins for the vendors, only for development."""
 
@@ -136,17 +196,13 @@ class SandboxSettings(Section):
 
 
 class Settings(Section):
-    """The whole configuration of any role.
-
-    `accounts` and `exports` are the scheduler's. This version has none: they are taken as they stand, so that one file
-    serves every version, and nothing acts on them.
-    """
+    """The whole configuration of any role."""
 
     broker: BrokerSettings = BrokerSettings()
     gateway: GatewaySettings = GatewaySettings()
     admin: AdminSettings = AdminSettings()
     storefronts: list[StorefrontSettings] = []
     forwarder: ForwarderSettings = ForwarderSettings()
-    accounts: list[dict[str, Any]] = Field(default=[], repr=False)  # they hold secrets that nothing has read yet
-    exports: list[dict[str, Any]] = Field(default=[], repr=False)
+    accounts: list[AccountSettings] = []
+    exports: list[ExportSettings] = []
     sandbox: SandboxSettings = SandboxSettings()

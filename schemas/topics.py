@@ -13,8 +13,11 @@ EVENTS_PREFIX = "ecommerce.events."
 REJECTED = "ecommerce.rejected"
 DEAD_LETTERS = "ecommerce.dead-letters"
 COMMANDS = "commands"
+LEDGER = "scheduler.ledger"
+METRICS_PREFIX = "metrics."
 
 FORWARDER_GROUP = "sluice-forwarder"
+SCHEDULER_GROUP = "sluice-scheduler"
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +73,27 @@ def dead_letters_spec(partitions: int) -> TopicSpec:
 def commands_spec(partitions: int) -> TopicSpec:
     """Return how the topic of wanted states should be: compacted."""
     return TopicSpec(COMMANDS, partitions, "compact", 7 * DAY_MS, MIB)
+
+
+def metrics_topic(source: str, dataset: str) -> str:
+    """Return the topic of the rows that all exports of one vendor's dataset publish."""
+    return f"{METRICS_PREFIX}{source}.{dataset}"
+
+
+def metrics_spec(source: str, dataset: str, partitions: int) -> TopicSpec:
+    """Return how a topic of export rows should be: compacted, tombstones 7 days, 4 MiB a record.
+
+    A row is small, but of a record dataset it is the whole record as the vendor wrote it: an order with all its lines.
+    """
+    return TopicSpec(metrics_topic(source, dataset), partitions, "compact", 7 * DAY_MS, 4 * MIB)
+
+
+def ledger_spec(partitions: int) -> TopicSpec:
+    """Return how the scheduler's ledger should be: compacted, tombstones 7 days, 1 MiB a record.
+
+    Its shards are kept to 256 kB; what is above that is room for coverage and a vendor's job handle.
+    """
+    return TopicSpec(LEDGER, partitions, "compact", 7 * DAY_MS, MIB)
 
 
 def partition_of(key: bytes, partitions: int) -> int:

@@ -29,8 +29,31 @@ origins = ["https://shop.acme.example"]
 [storefronts.ingestion]
 url = "https://acme.tolinku.com"
 api_key = "tolk_sec_hunter2_upstream"
+[[accounts]]
+name = "acme-profit"
+source = "profitmetrics"
+url = "https://api.my.profitmetrics.io"
+api_key = "pm_hunter2"
+requests_per_month = 100000
+[[accounts]]
+name = "acme-spare"
+source = "tolinku"
+url = "https://acme.tolinku.com"
+api_key = "tolk_sec_hunter2_spare"
 [[exports]]
-name = "later"
+name = "acme-profit-daily"
+account = "acme-profit"
+dataset = "reports"
+schedule = "15 * * * *"
+timezone = "Europe/Copenhagen"
+query = {sites = [1], currency = "EUR", resolution = "DAY", metrics = ["TURNOVER"]}
+[[exports]]
+name = "acme-profit-total"
+account = "acme-profit"
+dataset = "reports"
+every = "90m"
+lookback = "all"
+query = {sites = [1], currency = "EUR", resolution = "TOTAL", metrics = ["TURNOVER"]}
 """
 
 BAD = """
@@ -108,7 +131,10 @@ def test_a_good_one_is_told_in_short_without_secrets(directory: Path) -> None:
         "broker      kafka at kafka:9092",
         "gateway     127.0.0.1:8080",
         "storefront  acme: 2 publishable and 1 secret keys, https://shop.acme.example, forwarded to https://acme.tolinku.com",
-        "[[exports]] is taken as it stands: this version does not act on it",
+        "account     acme-profit: profitmetrics at https://api.my.profitmetrics.io, 30 requests a minute, 100000 a month",
+        "account     acme-spare: tolinku at https://acme.tolinku.com, 30 requests a minute",
+        'export      acme-profit-daily: reports of acme-profit, at "15 * * * *" in Europe/Copenhagen, lookback 3d',
+        "export      acme-profit-total: reports of acme-profit, every 90m, lookback all",
     ]
 
 
@@ -118,8 +144,24 @@ def test_a_good_one_as_json(directory: Path) -> None:
 
     assert done.returncode == 0
     summary = orjson.loads(done.stdout)
-    assert (summary["source"], summary["gateway"], summary["unused"]) == ("good.toml", "127.0.0.1:7000", ["exports"])
+    assert (summary["source"], summary["gateway"]) == ("good.toml", "127.0.0.1:7000")
     assert summary["storefronts"][0]["publishable_keys"] == 2
+    assert summary["accounts"][0] == {
+        "name": "acme-profit",
+        "source": "profitmetrics",
+        "url": "https://api.my.profitmetrics.io",
+        "requests_per_minute": 30,
+        "requests_per_month": 100_000,
+    }
+    assert summary["exports"][1] == {
+        "name": "acme-profit-total",
+        "account": "acme-profit",
+        "dataset": "reports",
+        "schedule": None,
+        "every": "90m",
+        "timezone": "UTC",
+        "lookback": "all",
+    }
 
 
 def test_without_a_file_the_development_defaults_are_checked(tmp_path: Path) -> None:

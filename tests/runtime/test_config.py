@@ -1,10 +1,13 @@
 from __future__ import annotations
 
+from datetime import date
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import pytest
 
 from runtime import config
+from runtime.spans import Compare, Lookback
 from tests.runtime.checked import SHOP, Checked
 
 
@@ -332,6 +335,12 @@ def test_the_whole_example_of_the_documentation_checks_clean(file: Checked) -> N
     settings = file.load((Path(__file__).parent / "design.toml").read_text(encoding="utf-8"), environ)
 
     assert settings.storefronts[0].ingestion.requests_per_minute == 900
-    assert [account["name"] for account in settings.accounts] == ["acme-profit"]
-    assert settings.exports[0]["query"]["currency"] == "EUR"
-    assert "env:PROFITMETRICS_API_KEY" not in repr(settings)
+    (account,), (export,) = settings.accounts, settings.exports
+    assert account.api_key is not None
+    assert (account.source, account.api_key.get_secret_value()) == ("profitmetrics", "tolk_sec_1")
+    assert (export.schedule, export.every, export.refresh) == ("15 * * * *", None, "0 4 * * 0")
+    assert (export.timezone, export.lookback) == (ZoneInfo("Europe/Copenhagen"), Lookback("days", 3))
+    assert (export.since, export.compare) == (date(2026, 1, 1), Compare(months=1))
+    assert (export.split, export.id, export.drop) == (["sites"], ["id"], [])
+    assert export.query["currency"] == "EUR"
+    assert "tolk_sec" not in repr(settings)
