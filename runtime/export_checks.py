@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 from datetime import datetime
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from runtime.cross_checks import Conflict, is_header_text
 from runtime.faults import dotted
@@ -33,6 +33,7 @@ def export_conflicts(settings: Settings, now: float) -> Iterator[Conflict]:
         yield from _when(export, path, now)
         yield from _dates(export, path)
         yield from _fields(export, path)
+        yield from _split(export, path)
 
 
 def _repeated(table: str, names: Sequence[str]) -> Iterator[Conflict]:
@@ -53,6 +54,26 @@ def _credentials(settings: Settings) -> Iterator[Conflict]:
             if secret is not None and not is_header_text(secret.get_secret_value()):
                 message = "holds characters that no HTTP header may"
                 yield Conflict((("accounts", index, key),), message, "a key is printable ASCII without spaces")
+
+
+def _split(export: ExportSettings, path: Path) -> Iterator[Conflict]:
+    lists = [key for key, value in export.query.items() if isinstance(value, list)]
+    for index, name in enumerate(export.split):
+        here: tuple[Path, ...] = ((*path, "split", index), (*path, "query"))
+        if name in export.split[:index]:
+            yield Conflict(here, "stands there twice", "leave it out once")
+        elif name not in lists:
+            near = difflib.get_close_matches(name, lists, n=1, cutoff=_CLOSE)
+            cure = f'did you mean "{near[0]}"?' if near else "name one that stands under [exports.query]"
+            yield Conflict(here, "is no list of the query", cure)
+        elif not _is_splittable(export.query[name]):
+            message = "names a list that cannot be asked value by value"
+            yield Conflict(here, message, "fill it with different texts or numbers")
+
+
+def _is_splittable(values: Sequence[Any]) -> bool:
+    scalars = all(isinstance(value, str | int | float) for value in values)
+    return scalars and 0 < len(values) == len(set(values))
 
 
 def _which(name: str, accounts: Sequence[str]) -> str:

@@ -24,7 +24,7 @@ _LONGEST: Final = 200
 _ANY_YEAR: Final = datetime(2026, 1, 1, tzinfo=UTC)
 """Where the search for a schedule's first time begins: years repeat, so any does."""
 
-_CLOSE: Final = 0.6
+_CLOSE: Final = 0.8  # names of zones are long: what is less like is another city
 # Names that mean something else on every machine, count leap seconds, or mean "not set".
 _NO_ZONES: Final = frozenset({"localtime", "posixrules", "Factory"})
 _NO_ZONES_UNDER: Final = ("posix/", "right/")

@@ -47,6 +47,47 @@ def test_the_demo_storefront_follows_the_sandbox(
     settings = config.load(environ={"SLUICE_SANDBOX__HOST": host, "SLUICE_SANDBOX__PORT": "7001"})
 
     assert settings.storefronts[0].ingestion.url == url
+    assert [account.url for account in settings.accounts] == [url, f"{url}/profitmetrics"]
+
+
+def test_the_demo_exports_pull_from_two_vendors(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    settings = config.load(environ={})
+
+    assert [(account.name, account.source) for account in settings.accounts] == [
+        ("demo-tolinku", "tolinku"),
+        ("demo-profit", "profitmetrics"),
+    ]
+    assert [(export.name, export.dataset, str(export.lookback)) for export in settings.exports] == [
+        ("demo-overview", "overview", "1d"),
+        ("demo-revenue", "revenue-timeseries", "7d"),
+        ("demo-products", "top-products", "1d"),
+        ("demo-profit-daily", "reports", "3d"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("environ", "accounts"),
+    [
+        ({"SLUICE_EXPORTS": "[]"}, 0),
+        ({"SLUICE_ACCOUNTS": '[{"name": "a", "source": "websale", "url": "http://h"}]'}, 1),
+        (
+            {
+                "SLUICE_STOREFRONTS": (
+                    '[{"name": "s", "secret_keys": ["k"], "ingestion": {"url": "http://h", "api_key": "k"}}]'
+                )
+            },
+            0,
+        ),
+    ],
+)
+def test_without_a_file_what_the_environment_gives_stands_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, environ: dict[str, str], accounts: int
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    settings = config.load(environ=environ)
+
+    assert (len(settings.accounts), settings.exports) == (accounts, [])
 
 
 def test_the_demo_storefront_needs_a_sandbox_whose_port_is_known(

@@ -9,9 +9,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from runtime import config
+from runtime.cross_checks import Conflict
 from runtime.settings import (
+    AccountSettings,
     AdminSettings,
     BrokerSettings,
+    ExportSettings,
     ForwarderSettings,
     GatewaySettings,
     IngestionSettings,
@@ -22,6 +25,8 @@ from runtime.settings import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     import pytest
 
 SECTIONS: tuple[type[Section], ...] = (
@@ -33,6 +38,8 @@ SECTIONS: tuple[type[Section], ...] = (
     AdminSettings,
     ForwarderSettings,
     SandboxSettings,
+    AccountSettings,
+    ExportSettings,
 )
 KEYS = sorted({key for section in SECTIONS for key in section.model_fields})
 
@@ -69,6 +76,32 @@ likely_storefront = st.fixed_dictionaries(
         "nmae": scalars,
     },
 )
+likely_account = st.fixed_dictionaries(
+    {},
+    optional={
+        "name": scalars,
+        "source": st.sampled_from(["tolinku", "websale"]) | scalars,
+        "url": scalars,
+        "api_key": scalars,
+        "concurrency": scalars,
+    },
+)
+likely_export = st.fixed_dictionaries(
+    {},
+    optional={
+        "name": scalars,
+        "account": scalars,
+        "dataset": scalars,
+        "every": st.sampled_from(["1h", "0s"]) | scalars,
+        "schedule": st.sampled_from(["0 * * * *", "0 0 30 2 *"]) | scalars,
+        "timezone": st.sampled_from(["Europe/Berlin", "Europe/Bonn"]) | scalars,
+        "lookback": st.sampled_from(["all", "query", "1d"]) | scalars,
+        "since": st.sampled_from(["2026-01-01", "9999-12-31"]) | anything,
+        "compare": st.sampled_from(["1mo", "1m"]) | anything,
+        "split": st.lists(scalars, max_size=2) | anything,
+        "query": st.dictionaries(scalars.filter(lambda key: isinstance(key, str)), anything, max_size=2) | anything,
+    },
+)
 documents = st.fixed_dictionaries(
     {},
     optional={
@@ -77,7 +110,8 @@ documents = st.fixed_dictionaries(
         "admin": st.dictionaries(keys, scalars, max_size=2),
         "sandbox": st.dictionaries(keys, anything, max_size=3),
         "storefronts": st.lists(likely_storefront, max_size=3) | anything,
-        "accounts": st.lists(anything, max_size=2),
+        "accounts": st.lists(likely_account, max_size=2) | anything,
+        "exports": st.lists(likely_export, max_size=2) | anything,
         "knid": anything,
     },
 )
@@ -89,6 +123,14 @@ def inline(value: Any) -> str:
     if isinstance(value, list):
         return "[" + ", ".join(map(inline, value)) + "]"
     return json.dumps(value)
+
+
+def everything_is_wrong(checked: Settings) -> Iterator[Conflict]:
+    """Find fault with every table that is told to be right so far."""
+    accounts = {account.name for account in checked.accounts}
+    for table, count in (("accounts", len(checked.accounts)), ("exports", len(checked.exports))):
+        yield from (Conflict(((table, index, "query"),), "is wrong", "") for index in range(count))
+    assert all(export.account in accounts for export in checked.exports)
 
 
 @settings(max_examples=300, deadline=None)
@@ -104,7 +146,7 @@ def test_only_faults_come_of_a_bad_file(
     environ = {"X": "tolk_sec_x", **{f"SLUICE_BROKER__{key.upper()}": value for key, value in overrides.items()}}
     faults: list[config.Fault] = []
     try:
-        assert config.load(path, environ).storefronts
+        assert config.load(path, environ, more=everything_is_wrong).storefronts
     except config.ConfigError as error:
         faults = error.faults
     for fault in faults:

@@ -26,5 +26,17 @@ def test_what_each_topic_keeps() -> None:
     assert topics.commands_spec(3).cleanup == "compact"
 
 
+def test_what_the_scheduler_writes_is_compacted() -> None:
+    rows, ledger = topics.metrics_spec("commerce_layer", "orders.stats", 6), topics.ledger_spec(3)
+
+    assert (rows.name, rows.partitions) == ("metrics.commerce_layer.orders.stats", 6)
+    assert (ledger.name, ledger.partitions) == ("scheduler.ledger", 3)
+    for spec in (rows, ledger):
+        assert (spec.cleanup, spec.retention_ms, spec.log_append_time) == ("compact", 7 * 24 * 3600 * 1000, False)
+    assert rows.max_message_bytes == 4 * 2**20
+    assert ledger.max_message_bytes == 2**20
+    assert topics.SCHEDULER_GROUP == "sluice-scheduler"
+
+
 def test_the_partition_of_a_key_is_librdkafkas_consistent_rule() -> None:
     assert topics.partition_of(b"user_123", 6) == zlib.crc32(b"user_123") % 6
