@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import functools
 from datetime import UTC, datetime
 from typing import Any, Final
 from zoneinfo import ZoneInfo, available_timezones
@@ -82,6 +83,9 @@ def _comes(expression: str) -> bool:
         return False
 
 
+@functools.lru_cache(
+    maxsize=16
+)  # one wrong name may stand in a thousand exports, and the search reads every zone's file
 def _nearest(name: str) -> str | None:
     """Return the zone nearest in spelling, be it only its city that was given."""
     zones: dict[str, str] = {}
