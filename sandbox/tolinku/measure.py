@@ -5,7 +5,7 @@ from __future__ import annotations
 from decimal import ROUND_HALF_UP, Decimal
 from typing import Any, NamedTuple
 
-from sandbox.tolinku.money import to_minor_unit
+from sandbox.money import to_minor_unit
 
 IMPOSSIBLE = Decimal(10) ** 12
 """From this amount (or number of items) on an event is blocked: seed 003's fraud rule "impossible revenue", whose

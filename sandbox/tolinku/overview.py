@@ -12,7 +12,7 @@ from __future__ import annotations
 from decimal import ROUND_HALF_UP, Decimal
 from typing import TYPE_CHECKING, TypedDict
 
-from sandbox.tolinku.money import minor_units, rates_to, to_minor_unit
+from sandbox.money import minor_units, rates_to, to_minor_unit
 
 if TYPE_CHECKING:
     import duckdb

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 import msgspec
 
-from sandbox.tolinku.money import EUROS
+from sandbox.money import EUROS
 
 
 class Switches(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

@@ -19,9 +19,9 @@ from hypothesis import strategies as st
 
 from runtime.clock import ManualClock
 from sandbox.database import Database
+from sandbox.money import EUROS, rates_to
 from sandbox.tolinku.arrivals import Arrivals
 from sandbox.tolinku.measure import measure
-from sandbox.tolinku.money import EUROS, rates_to
 from sandbox.tolinku.overview import overview
 from sandbox.tolinku.period import period
 from sandbox.tolinku.writer import Writer

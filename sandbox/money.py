@@ -1,8 +1,9 @@
-"""Currencies: their minor units, and fixed rates in place of the vendor's hourly ones.
+"""Currencies: their minor units, and fixed rates in place of the vendors' current ones.
 
-Seed 003: revenue is converted to the appspace's base currency, zero-decimal currencies are handled, amounts are kept
-in cents. Here an amount is rounded to its own currency's minor unit when it arrives, and converted (and rounded
-again) when it is asked for. Halves round away from zero.
+Seed 003 (Tolinku): revenue is converted to the appspace's base currency, zero-decimal currencies are handled, amounts
+are kept in cents. Here an amount is rounded to its own currency's minor unit when it arrives, and converted (and
+rounded again) when it is asked for. Seed 000 (ProfitMetrics): all history is converted at current rates. Halves round
+away from zero.
 """
 
 from __future__ import annotations
