@@ -5,14 +5,39 @@ place that looks into their private parts.
 from __future__ import annotations
 
 import asyncio
+import sys
+import threading
 import time
 from typing import Any, TypeVar
+
+import zstandard
+from aiokafka.record.default_records import DefaultRecordBatchBuilder
 
 # ruff: noqa: SLF001 - see the module's docstring
 
 _METADATA_SECONDS = 0.1
 
 _Client = TypeVar("_Client")
+
+
+class _Zstd(threading.local):
+    """Kafka's own default level; a context serves one thread."""
+
+    def __init__(self) -> None:
+        self.context = zstandard.ZstdCompressor(level=3)
+
+
+def with_lasting_zstd() -> None:
+    """Have aiokafka compress with a zstd context that lasts. It makes one for each batch, which takes 20 µs where the work of a
+    small batch takes 4; what comes out is the same.
+    """
+    zstd = _Zstd()
+
+    def encode(payload: bytes) -> bytes:
+        return zstd.context.compress(payload)
+
+    module: Any = sys.modules[DefaultRecordBatchBuilder.__module__]
+    module.zstd_encode = encode
 
 
 def paced(client: _Client) -> _Client:

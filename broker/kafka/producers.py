@@ -16,7 +16,7 @@ from aiokafka.errors import KafkaError
 from broker.interface import Unavailable
 from broker.kafka.calls import BATCH_BYTES
 from broker.kafka.connection import REQUEST_TIMEOUT_MS
-from broker.kafka.inside import mortal, paced
+from broker.kafka.inside import mortal, paced, with_lasting_zstd
 from broker.kafka.refusals import said
 from broker.kafka.teardown import stop_within
 
@@ -136,6 +136,7 @@ class Producers:
                 self._end(old)
 
     async def _new(self) -> Generation:
+        with_lasting_zstd()
         producer = paced(
             AIOKafkaProducer(
                 **self._connection.arguments(),

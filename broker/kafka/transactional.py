@@ -31,7 +31,7 @@ from broker.interface import (
 )
 from broker.kafka.calls import BATCH_BYTES, Hold, record_bytes
 from broker.kafka.connection import REQUEST_TIMEOUT_MS
-from broker.kafka.inside import paced
+from broker.kafka.inside import paced, with_lasting_zstd
 from broker.kafka.refusals import Meaning, as_ours, meaning, said
 from broker.kafka.teardown import stop_within
 
@@ -72,6 +72,7 @@ class KafkaTransactionalPublisher(TransactionalPublisher):
 
     async def start(self) -> None:
         """Fence the owner before. Raises Unavailable."""
+        with_lasting_zstd()
         self._producer = paced(
             AIOKafkaProducer(
                 **self._connection.arguments(),
