@@ -5,6 +5,9 @@ GET, PUT, DELETE /switches  plan, quota, knobs of the ingestion API (`sandbox.to
 PUT /switches/<appspace>    the same for one appspace, in place of the general ones
 GET /store                  what arrived, counted
 GET /store/arrivals         what arrived, as NDJSON (`sandbox.tolinku.export`)
+
+GET, PUT, DELETE /profitmetrics/switches  sites, limits, restatements, knobs of ProfitMetrics (`sandbox.profitmetrics.switches`)
+GET, DELETE /profitmetrics/requests       what it was asked: counts, the most at once, the last ones (`?last=50`)
 """
 
 from __future__ import annotations

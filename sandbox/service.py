@@ -16,6 +16,7 @@ from sandbox.control import control_app
 from sandbox.database import Database
 from sandbox.faults.effects import Stage
 from sandbox.faults.injector import Injector
+from sandbox.profitmetrics.stand_in import DEMO_KEY, profitmetrics
 from sandbox.tolinku.appspaces import Appspaces
 from sandbox.tolinku.stand_in import tolinku
 
@@ -65,8 +66,9 @@ async def serving(settings: Settings, process: Process) -> AsyncIterator[Ports]:
         appspaces = Appspaces.of(settings.storefronts)
         vendor = await stack.enter_async_context(tolinku(database, appspaces, injector, stage, process.clock))
         process.health.add("store", vendor.writer.fault)
-        app = vendor_app(vendor, process.log)
-        control = control_app(injector, vendor.control_routes, process.log)
+        profit = profitmetrics(_profitmetrics_keys(settings), injector, stage, process.clock, process.log)
+        app = vendor_app(vendor, profit, process.log)
+        control = control_app(injector, [*vendor.control_routes, *profit.control_routes], process.log)
         faults = await stack.enter_async_context(
             _listening(control, "the sandbox's fault port", FAULT_HOST, settings.sandbox.fault_port, seconds)
         )
@@ -75,6 +77,12 @@ async def serving(settings: Settings, process: Process) -> AsyncIterator[Ports]:
         )
         stack.callback(stage.close)
         yield Ports(port, faults)
+
+
+def _profitmetrics_keys(settings: Settings) -> dict[str, None]:
+    """Return the keys that the configured accounts ask with; like the one of development, they may read every site."""
+    configured = [account.api_key for account in settings.accounts if account.source == "profitmetrics"]
+    return dict.fromkeys([DEMO_KEY, *(key.get_secret_value() for key in configured if key is not None)])
 
 
 @asynccontextmanager
