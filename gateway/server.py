@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import sys
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import orjson
 from aiohttp import web
 from aiohttp.web_protocol import RequestHandler
 
 if TYPE_CHECKING:
+    from asyncio import AbstractEventLoop, BaseTransport
+
     from aiohttp.web_request import BaseRequest
+
+_Coroutine = TypeVar("_Coroutine")
 
 KEEP_ALIVE_SECONDS = 75
 READ_BUFFER_BYTES = 256 * 1024
@@ -17,10 +22,37 @@ LINGER_SECONDS = 2.0
 """How long the rest of a body that was refused is read and thrown away, so that its sender gets to see the answer."""
 
 
+class _InPlace:
+    """An event loop whose tasks are awaited where they are made.
+
+    aiohttp makes a task for each request. Before Python 3.12 a task does not begin at once, and whoever awaits it wakes later:
+    two rounds of the loop that every event waits, and records that come apart on their way to the log.
+    """
+
+    def __init__(self, loop: AbstractEventLoop) -> None:
+        self._loop = loop
+        self.create_future = loop.create_future
+        self.time = loop.time
+        self.call_at = loop.call_at
+
+    def create_task(self, coroutine: _Coroutine) -> _Coroutine:
+        """Return the coroutine itself, which is awaited next."""
+        return coroutine
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._loop, name)
+
+
 class Protocol(RequestHandler):
     """One connection. What cannot be parsed is answered in JSON and logged as what it is: the sender's fault, not ours."""
 
     __slots__ = ()
+
+    def connection_made(self, transport: BaseTransport) -> None:
+        """Begin to serve the connection. From here on each of its requests is carried out in the connection's own task."""
+        super().connection_made(transport)
+        if sys.version_info < (3, 12):
+            self._loop = cast("AbstractEventLoop", _InPlace(self._loop))
 
     def close(self) -> None:
         """Take no more requests: an idle connection ends at once, a busy one with its answer."""
