@@ -66,7 +66,7 @@ async def serving(settings: Settings, process: Process) -> AsyncIterator[Ports]:
         appspaces = Appspaces.of(settings.storefronts)
         vendor = await stack.enter_async_context(tolinku(database, appspaces, injector, stage, process.clock))
         process.health.add("store", vendor.writer.fault)
-        profit = profitmetrics(_profitmetrics_keys(settings), injector, stage, process.clock, process.log)
+        profit = profitmetrics(profitmetrics_keys(settings), injector, stage, process.clock, process.log)
         app = vendor_app(vendor, profit, process.log)
         control = control_app(injector, [*vendor.control_routes, *profit.control_routes], process.log)
         faults = await stack.enter_async_context(
@@ -79,7 +79,7 @@ async def serving(settings: Settings, process: Process) -> AsyncIterator[Ports]:
         yield Ports(port, faults)
 
 
-def _profitmetrics_keys(settings: Settings) -> dict[str, None]:
+def profitmetrics_keys(settings: Settings) -> dict[str, None]:
     """Return the keys that the configured accounts ask with; like the one of development, they may read every site."""
     configured = [account.api_key for account in settings.accounts if account.source == "profitmetrics"]
     return dict.fromkeys([DEMO_KEY, *(key.get_secret_value() for key in configured if key is not None)])

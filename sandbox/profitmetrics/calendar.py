@@ -7,7 +7,7 @@ hour comes twice. Instants are whole seconds since 1970.
 from __future__ import annotations
 
 from datetime import UTC, date, datetime, timedelta
-from typing import TYPE_CHECKING, Final, Literal, NamedTuple, TypeAlias, get_args
+from typing import TYPE_CHECKING, Final, Literal, NamedTuple, TypeAlias
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -19,7 +19,6 @@ Resolution: TypeAlias = Literal["HOUR", "DAY", "WEEK", "MONTH", "TOTAL"]
 
 HOUR_SECONDS: Final = 3600
 WEEKDAYS: Final = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
-RESOLUTIONS: Final[tuple[Resolution, ...]] = get_args(Resolution)
 
 
 class Period(NamedTuple):

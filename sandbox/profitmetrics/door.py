@@ -12,7 +12,7 @@ from aiohttp import hdrs, web
 
 from sandbox.faults.rules import Status
 from sandbox.profitmetrics.access import KEY_HEADER
-from sandbox.profitmetrics.refusals import Refused, code_of, envelope
+from sandbox.profitmetrics.refusals import Refused, envelope_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -103,7 +103,7 @@ def _in_our_words(misfortune: Misfortune) -> None:
     """Give a fault's status this vendor's envelope where the rule gives it no body."""
     ending = misfortune.ending
     if isinstance(ending, Status) and ending.body is None:
-        misfortune.ending = msgspec.structs.replace(ending, body=envelope(code_of(ending.status)))
+        misfortune.ending = msgspec.structs.replace(ending, body=envelope_of(ending.status))
 
 
 async def _sent(request: web.Request, answer: web.StreamResponse) -> bool:

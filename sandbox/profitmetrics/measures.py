@@ -17,8 +17,6 @@ if TYPE_CHECKING:
 
     from schemas.profitmetrics import Channel
 
-HOUR_SECONDS: Final = 3600
-
 # Orders by the hour of the day (UTC), in per cent of the site's mean.
 _DAY: Final = (
     30,

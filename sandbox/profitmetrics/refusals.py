@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import msgspec
 from aiohttp import web
-
-if TYPE_CHECKING:
-    from aiohttp.typedefs import Handler, Middleware
-    from structlog.typing import FilteringBoundLogger
 
 BUSY_STATUS = 599
 
@@ -40,27 +36,6 @@ def envelope(code: str | None, details: Any = None) -> dict[str, Any]:
     return {"success": False, "errorCode": code, "errorDetails": details}
 
 
-def code_of(status: int) -> str | None:
-    """Return the code that goes with a status of the vendor's servers; None for any that the tables lack."""
-    return {500: "UNKNOWN", BUSY_STATUS: "TIMEOUT"}.get(status)
-
-
-def errors_in_envelope(log: FilteringBoundLogger) -> Middleware:
-    """Return the middleware that answers in the vendor's envelope, whatever a handler raised: 4xx as they are, a logged
-    500 for our own faults.
-    """
-
-    @web.middleware
-    async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
-        try:
-            return await handler(request)
-        except web.HTTPException as refusal:
-            allow = {"Allow": refusal.headers["Allow"]} if "Allow" in refusal.headers else None
-            return Refused(refusal.status, None, refusal.reason, headers=allow).answer()
-        except ConnectionError:
-            raise  # the sender went away: nobody is left to be told
-        except Exception as error:
-            log.exception("a request failed", path=request.path, error=str(error))
-            return Refused(500, "UNKNOWN", str(error)).answer()
-
-    return middleware
+def envelope_of(status: int) -> dict[str, Any]:
+    """Return the body that goes with a status of the vendor's servers; its code is null where the tables lack one."""
+    return envelope({500: "UNKNOWN", BUSY_STATUS: "TIMEOUT"}.get(status))

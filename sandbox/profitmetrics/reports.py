@@ -32,6 +32,7 @@ async def reports(call: Call) -> web.Response:
     wanted = rules.reports(body)
     missing = bool(body.calculate_with_not_configured_marketing_channels)
     questions = [(report.id, _question(call, report, rules, missing=missing)) for report in wanted]
+    _check_access(call, wanted)
     _check_settings([question for _, question in questions])
     sheets = [(report, Sheet(question, catalogue, call.switches, call.now)) for report, question in questions]
     return streamed(_json(sheets), "application/json", call.switches.cut_bytes)
@@ -39,7 +40,7 @@ async def reports(call: Call) -> web.Response:
 
 def _question(call: Call, report: ReportBody, rules: Rules, *, missing: bool) -> Question:
     calendar = rules.calendar(report.timezone)
-    question = Question(
+    return Question(
         sites={number: call.sites[number] for number in report.sites if number in call.sites},
         currency=rules.currency(report.currency),
         calendar=calendar,
@@ -49,10 +50,13 @@ def _question(call: Call, report: ReportBody, rules: Rules, *, missing: bool) ->
         metrics=list(dict.fromkeys(report.metrics)),
         allowance=Allowance(missing=missing, partial=bool(report.allow_partial_marketing_channels)),
     )
-    forbidden = [number for number in report.sites if number not in call.sites]
-    if forbidden:
-        raise Refused(403, "NO_ACCESS_TO_SITES", f"site {forbidden[0]} is unknown, or not for this key")
-    return question
+
+
+def _check_access(call: Call, wanted: Sequence[ReportBody]) -> None:
+    for report in wanted:
+        for number in report.sites:
+            if number not in call.sites:
+                raise Refused(403, "NO_ACCESS_TO_SITES", f"site {number} is unknown, or not for this key")
 
 
 def _check_settings(questions: Sequence[Question]) -> None:

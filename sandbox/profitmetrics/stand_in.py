@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 from aiohttp import web
 
+from sandbox.errors import errors_as_json
 from sandbox.profitmetrics.access import Access
 from sandbox.profitmetrics.catalogue import Catalogue
 from sandbox.profitmetrics.control import Control
 from sandbox.profitmetrics.door import Door
 from sandbox.profitmetrics.export import export, export_csv
-from sandbox.profitmetrics.refusals import errors_in_envelope
+from sandbox.profitmetrics.refusals import envelope_of
 from sandbox.profitmetrics.reports import reports
 from sandbox.profitmetrics.switches import Switchboard
 from sandbox.profitmetrics.traffic import Traffic
@@ -51,7 +52,7 @@ def profitmetrics(
     """Return the stand-in. `keys`: each with the sites that it may read, None for all. It keeps nothing on disk."""
     switchboard, traffic = Switchboard(), Traffic(clock)
     door = Door(Access(keys), switchboard, traffic, injector, stage, clock)
-    app = web.Application(middlewares=[errors_in_envelope(log)])
+    app = web.Application(middlewares=[errors_as_json(log, lambda status, _text: envelope_of(status))])
     app.add_routes(
         [
             web.post(f"{ROOT}/export/v2", door.handler(export)),
