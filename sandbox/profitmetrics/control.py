@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 from aiohttp import web
 
-from sandbox.profitmetrics.switches import Switches
+from sandbox.profitmetrics.switches import Count, Switches
 
 if TYPE_CHECKING:
     from sandbox.profitmetrics.switches import Switchboard
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 class Last(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """How many requests are shown."""
 
-    last: int = msgspec.field(default=50)
+    last: Count = 50
 
 
 class Control:
