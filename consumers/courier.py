@@ -15,13 +15,13 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from broker.interface import Record
-    from consumers.backoff import Backoff
     from consumers.batch import Batch
     from consumers.dead_letters import DeadLetters
     from consumers.gate import Gate
     from consumers.ingestion import Ingestion
     from consumers.outcomes import Outcome
     from consumers.report import Report
+    from runtime.backoff import Backoff
     from runtime.clock import Clock
 
 _VALUE: Final = attrgetter("value")

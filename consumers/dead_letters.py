@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from structlog.typing import FilteringBoundLogger
 
     from broker.interface import Message, Publisher, Record
-    from consumers.backoff import Backoff
+    from runtime.backoff import Backoff
     from runtime.clock import Clock
 
 

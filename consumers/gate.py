@@ -6,8 +6,8 @@ import asyncio
 from collections import deque
 from typing import TYPE_CHECKING, Final
 
-from consumers.backoff import Backoff
 from consumers.outcomes import Action, Kind
+from runtime.backoff import Backoff
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import orjson
 
-from consumers.retry_after import seconds_to_wait
+from runtime.retry_after import seconds_to_wait
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Final
 from broker.factory import open_broker
 from broker.startup import ready_broker
 from consumers.assignments import Assignments
-from consumers.backoff import Backoff
 from consumers.courier import Courier
 from consumers.dead_letters import DeadLetters
 from consumers.forwarder import Forwarder
@@ -21,6 +20,7 @@ from consumers.lane import Lane
 from consumers.report import Report
 from consumers.room import Room
 from consumers.route import Route
+from runtime.backoff import Backoff
 from schemas.topics import DEAD_LETTERS, FORWARDER_GROUP, dead_letters_spec, events_spec, events_topic
 
 if TYPE_CHECKING:

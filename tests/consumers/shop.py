@@ -12,18 +12,18 @@ from pydantic import SecretStr
 from structlog.testing import LogCapture
 
 from broker.interface import NotAcknowledged, Publisher
-from consumers.backoff import Backoff
 from consumers.dead_letters import DeadLetters
 from consumers.ingestion import Ingestion
 from consumers.service import route_of
 from consumers.tally import Tally
 from consumers.tracker import Tracker
+from runtime.backoff import Backoff
 from runtime.clock import Clock, ManualClock
 from runtime.health import Health
 from runtime.metrics import Metrics
 from runtime.process import Process
 from runtime.settings import ForwarderSettings, IngestionSettings, StorefrontSettings
-from tests.consumers.chance import seeded
+from tests.chance import seeded
 from tests.consumers.records import Read, record
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from consumers.outcomes import Kind
-from tests.consumers.chance import seeded
+from tests.chance import seeded
 from tests.consumers.records import record
 from tests.consumers.shop import KEY, event, open_shop
 from tests.consumers.sink import HTML, OK, RESET, Got, Say, Sink, sinking

@@ -11,7 +11,7 @@ from broker.interface import Commit, TopicPartition
 from consumers.tally import Tally
 from runtime.errors import OperatorError
 from schemas.topics import FORWARDER_GROUP, events_topic
-from tests.consumers.chance import seeded
+from tests.chance import seeded
 from tests.consumers.sink import HTML, OK, RESET, Got, Say, until
 from tests.consumers.town import Owner, eventually
 

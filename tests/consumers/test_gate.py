@@ -8,7 +8,7 @@ import pytest
 from consumers.gate import OUTAGE_AFTER, Gate
 from consumers.outcomes import Action, Kind, Outcome
 from runtime.clock import ManualClock
-from tests.consumers.chance import seeded
+from tests.chance import seeded
 
 DELIVERED = Outcome(Kind.DELIVERED, Action.SETTLE)
 TROUBLE = Outcome(Kind.SERVER_ERROR, Action.RETRY)

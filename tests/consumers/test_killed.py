@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.chance import seeded
 from tests.chaos.role import Role
-from tests.consumers.chance import seeded
 from tests.consumers.shop import KEY
 from tests.consumers.sink import HTML, OK, RESET, Got, Say, until
 from tests.consumers.town import eventually

@@ -10,7 +10,7 @@ from consumers.batch import Batch, body_of
 from consumers.lane import Lane
 from consumers.tally import Tally
 from consumers.tracker import DELIVERED, Tracker
-from tests.consumers.chance import seeded
+from tests.chance import seeded
 from tests.consumers.records import Read, record
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from consumers.tally import Tally
 from consumers.tracker import DEAD_LETTERED, DELIVERED, Tracker
-from tests.consumers.chance import seeded
+from tests.chance import seeded
 from tests.consumers.records import read, record
 
 

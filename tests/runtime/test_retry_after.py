@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from consumers.retry_after import seconds_to_wait
+from runtime.retry_after import seconds_to_wait
 
 NOW = 1_445_412_000.0  # Wed, 21 Oct 2015 07:20:00 GMT
 

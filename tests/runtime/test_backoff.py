@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from consumers.backoff import Backoff
-from tests.consumers.chance import seeded
+from runtime.backoff import Backoff
+from tests.chance import seeded
 
 
 def test_the_longest_wait_doubles_up_to_the_cap() -> None:
