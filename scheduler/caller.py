@@ -1,0 +1,147 @@
+"""How an account's requests reach its vendor: within the budget, with credentials, only while the account is ours."""
+
+from __future__ import annotations
+
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any, Final
+
+import orjson
+
+from scheduler.errors import PullError, Retryable
+from scheduler.exchange import Exchange, Limits, Request
+from scheduler.redaction import redacted, secrets_of
+from scheduler.refusals import redirected
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Mapping
+    from pathlib import Path
+
+    import aiohttp
+    from structlog.typing import FilteringBoundLogger
+
+    from runtime.clock import Clock
+    from runtime.settings import AccountSettings
+    from scheduler.budget import Budget
+    from scheduler.credentials import Credentials
+    from scheduler.reply import Reply
+
+MAX_LOGGED: Final = 16_384
+"""How many characters of our body a refusal's log line shows."""
+_UNAUTHORISED: Final = 401
+
+
+class Caller:
+    """One account's way to its vendor. `may_ask` raises when this process is not surely the account's owner any more.
+
+    `directory`: where large answers are staged; None: the system's place for temporary files. Holds nothing to be closed.
+    """
+
+    def __init__(
+        self,
+        account: AccountSettings,
+        budget: Budget,
+        credentials: Credentials,
+        session: aiohttp.ClientSession,
+        log: FilteringBoundLogger,
+        clock: Clock,
+        *,
+        may_ask: Callable[[], None],
+        directory: Path | None = None,
+        limits: Limits | None = None,
+    ) -> None:
+        self._account = account
+        self._budget = budget
+        self._credentials = credentials
+        self._exchange = Exchange(account.url, session, clock, directory, limits or Limits())
+        self._log = log
+        self._clock = clock
+        self._may_ask = may_ask
+        self._secrets = secrets_of(account)
+
+    @asynccontextmanager
+    async def ask(
+        self,
+        method: str,
+        path: str,
+        *,
+        judge: Callable[[Reply], PullError | None],
+        query: Mapping[str, str] | None = None,
+        body: Mapping[str, Any] | None = None,
+        headers: Mapping[str, str] | None = None,
+        timeout_seconds: float = 120.0,
+    ) -> AsyncIterator[Reply]:
+        """Give out the whole answer to one request, for as long as the `async with` lasts.
+
+        `path`: behind the account's URL, with a slash at its start, percent-encoded where it must be. `judge`: returns what a
+        refusal means, None for an answer to be read; what it returns is logged and raised. `body` is sent as JSON.
+        `timeout_seconds`: how long the answer may take to begin.
+
+        Waits for the budget, for a login and for the vendor. A 401 is first answered with new credentials where there are any,
+        and one repeat. Raises PullError: what `judge` returns; Retryable for what the network does; ExportRefused for a
+        redirection; Parked when the month's requests are used up; and whatever `may_ask` raises.
+        """
+        request = Request(method, path, query or {}, body, headers or {}, timeout_seconds)
+        reply, secrets = await self._answered(request)
+        try:
+            error = _verdict(judge, reply)
+            if error is not None:
+                self._refused(request, reply, error, secrets)
+                raise error
+            yield reply
+        finally:
+            reply.close()
+
+    async def _answered(self, request: Request) -> tuple[Reply, list[str]]:
+        async with self._budget.turn():
+            reply, carried = await self._send(request)
+            if reply.status == _UNAUTHORISED:
+                try:
+                    renewed = await self._credentials.renew(carried)
+                except BaseException:
+                    reply.close()
+                    raise
+                if renewed:
+                    reply.close()
+                    await self._budget.token()
+                    reply, carried = await self._send(request)
+        secrets = [
+            *self._secrets,
+            *carried.values(),
+            *(value.split()[-1] for value in carried.values() if value.strip()),
+        ]
+        return reply, secrets
+
+    async def _send(self, request: Request) -> tuple[Reply, Mapping[str, str]]:
+        self._may_ask()
+        carried = await self._credentials.headers()
+        # A login takes its time.
+        self._may_ask()
+        return await self._exchange.send(request, carried), carried
+
+    def _refused(self, request: Request, reply: Reply, error: PullError, secrets: list[str]) -> None:
+        """Let the account rest where the vendor asks for it, and log what its support asks for. Takes secrets out of the error."""
+        if isinstance(error, Retryable) and error.whole_account and error.retry_after is not None:
+            self._budget.rest(self._clock.now() + error.retry_after)
+        error.args = (redacted(str(error), secrets),)
+        body = None if request.body is None else orjson.dumps(request.body).decode()[:MAX_LOGGED]
+        self._log.warning(
+            "vendor refused",
+            account=self._account.name,
+            source=self._account.source,
+            method=request.method,
+            path=redacted(request.path, secrets),
+            query={name: redacted(value, secrets) for name, value in request.query.items()},
+            body=body and redacted(body, secrets),
+            status=reply.status,
+            answer=redacted(reply.excerpt(), secrets),
+            at=reply.received_at.isoformat(),
+            trace_id=reply.trace_id,
+            reason=str(error),
+        )
+
+
+def _verdict(judge: Callable[[Reply], PullError | None], reply: Reply) -> PullError | None:
+    try:
+        return redirected(reply) or judge(reply)
+    except PullError as error:  # it read the body, which was not what it should be
+        return error
