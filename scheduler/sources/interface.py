@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from runtime.settings import AccountSettings, ExportSettings
     from runtime.toml_lines import Path
     from scheduler.caller import Caller
+    from scheduler.credentials import Credentials
     from scheduler.errors import PullError
     from scheduler.plan import Plan, Shape, Window
     from schemas.exports import Flag, Number, Scalar
@@ -120,11 +121,17 @@ class Vendor(ABC):
 
     @abstractmethod
     def export_conflicts(self, account: AccountSettings, export: ExportSettings, path: Path) -> Iterator[Conflict]:
-        """Yield what is wrong with the export whose table is at `path`, query included, each with its cure and for a misspelt name the nearest right one."""
+        """Yield what is wrong with the export whose table is at `path`, query included, each with its cure and for a misspelt name
+        the nearest right one.
+        """
 
     @abstractmethod
     def shape(self, account: AccountSettings, export: ExportSettings) -> Shape:
         """Return how the vendor will answer an export without conflicts."""
+
+    @abstractmethod
+    def credentials(self, account: AccountSettings) -> Credentials:
+        """Return what every request of this account carries."""
 
     @abstractmethod
     def open(self, account: AccountSettings, caller: Caller) -> Source:

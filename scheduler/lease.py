@@ -1,0 +1,34 @@
+"""Whether this process may still take itself for the owner of what it was assigned."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from scheduler.errors import PullError
+
+if TYPE_CHECKING:
+    from runtime.clock import Clock
+
+LEASE_SECONDS: Final = 5.0
+"""Less than it takes a group to give a silent member's partitions to others."""
+
+
+class NotOwner(PullError):
+    """This process cannot be sure any more that the account is its own: it asks nothing."""
+
+
+class Lease:
+    """Renewed whenever the group is heard of: whoever slept through it (a frozen process) must not ask a vendor."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._renewed = clock.monotonic()
+
+    def renew(self) -> None:
+        """Take note that the group counts this process as its member now."""
+        self._renewed = self._clock.monotonic()
+
+    def check(self) -> None:
+        """Raise NotOwner when that is too long ago."""
+        if self._clock.monotonic() - self._renewed > LEASE_SECONDS:
+            raise NotOwner("this process did not hear of its group for too long; it looks at ownership again first")

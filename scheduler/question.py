@@ -1,0 +1,95 @@
+"""One step of an export as questions: one ask for each value of what the configuration splits, all into one stage."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from typing import TYPE_CHECKING, Any
+
+from scheduler.buckets import shifted
+from scheduler.errors import PullError
+from scheduler.export_work import instant
+from scheduler.sources.interface import Ask
+from scheduler.stage import Stage
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+
+    from scheduler.export_work import ExportWork, Step
+    from scheduler.plan import Window
+    from scheduler.sources.interface import Answer
+    from schemas.exports import Scalar
+
+KeepJob = "Callable[[Mapping[str, Any]], Awaitable[None]]"
+
+
+class Question:
+    """What is asked for in one step. Life: made → its asks are answered → `settle` → read → `close`."""
+
+    def __init__(
+        self,
+        work: ExportWork,
+        step: Step,
+        now: float,
+        keep_job: Callable[[Question, Mapping[str, Any]], Awaitable[None]],
+    ) -> None:
+        self.work = work
+        self.step = step
+        self.stage = Stage()
+        self.asked_at = instant(now)
+        self._keep_job = keep_job
+        self.asks = list(self._asks())
+        self.sinks = [self.stage.sink(ask) for ask in self.asks]
+        self.answers: list[Answer] = []
+
+    @property
+    def whole(self) -> bool:
+        """Whether nothing is missing from any of the answers."""
+        return all(answer.whole for answer in self.answers)
+
+    @property
+    def covered(self) -> Window | None:
+        """What all the answers span."""
+        spans = [answer.covered for answer in self.answers if answer.covered is not None]
+        return min(spans, key=lambda span: span.end.timestamp() - span.start.timestamp(), default=self.step.window)
+
+    async def settle(self, outcomes: Sequence[Answer | PullError]) -> PullError | None:
+        """Take the outcomes of the asks, in their order; return the first error, if there is any."""
+        for sink, outcome in zip(self.sinks, outcomes, strict=True):
+            if isinstance(outcome, PullError):
+                return outcome
+            self.answers.append(outcome)
+            await asyncio.to_thread(self.stage.answered, sink, outcome)
+        return None
+
+    def close(self) -> None:
+        """Throw away what was staged. Idempotent."""
+        self.stage.close()
+
+    def _asks(self) -> Iterator[Ask]:
+        plan, window, job = self.work.plan, self.step.window, self.work.state.job
+        compare = plan.export.compare
+        for number, (query, dimensions) in enumerate(split(plan.export.query, plan.export.split)):
+            name = f"{self.step.id}-{number}"
+
+            async def keep_job(handle: Mapping[str, Any]) -> None:
+                await self._keep_job(self, handle)
+
+            yield Ask(
+                plan=plan,
+                window=window,
+                compare=None if compare is None or window is None else shifted(window, compare),
+                query=query,
+                dimensions=dimensions,
+                now=self.asked_at,
+                id=name,
+                job=job.handle if job is not None and job.ask == name else None,
+                keep_job=keep_job,
+            )
+
+
+def split(query: Mapping[str, Any], names: Sequence[str]) -> Iterator[tuple[Mapping[str, Any], Mapping[str, Scalar]]]:
+    """Yield the query once for every combination of values of the lists `names`, with that combination."""
+    for values in itertools.product(*(query[name] for name in names)):
+        chosen = dict(zip(names, values, strict=True))
+        yield {**query, **{name: [value] for name, value in chosen.items()}}, chosen

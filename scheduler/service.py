@@ -1,0 +1,81 @@
+"""The scheduler as a process: what it is built from, how it starts, how it ends."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import AsyncExitStack
+from pathlib import Path
+from random import Random
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Final
+
+import aiohttp
+
+from broker.factory import open_broker
+from broker.startup import ready_broker
+from scheduler.backoffs import Backoffs
+from scheduler.estate import Surroundings
+from scheduler.estates import Estates
+from scheduler.lease import Lease
+from scheduler.portfolio import plans, topics
+from scheduler.report import Report
+from scheduler.wishes import Wishes
+from schemas.topics import LEDGER, SCHEDULER_GROUP
+
+if TYPE_CHECKING:
+    from broker.interface import Broker, Subscription
+    from runtime.process import Process
+    from runtime.settings import Settings
+
+POLL_SECONDS: Final = 0.5
+
+
+async def main(settings: Settings, process: Process) -> None:
+    """Pull exports until the process is asked to stop. `settings` is without conflicts of `scheduler.portfolio`.
+
+    Raises OperatorError when a topic is missing that must not be created.
+    """
+    broker = open_broker(settings.broker, process.metrics, process.log, process.clock)
+    async with AsyncExitStack() as stack:
+        stack.push_async_callback(broker.close)
+        specs = topics(settings)
+        if not await ready_broker(broker, specs, process, create=settings.broker.create_topics):
+            return
+        partitions = {spec.name: await broker.partitions(spec.name) for spec in specs}
+        directory = Path(stack.enter_context(TemporaryDirectory(prefix="sluice-scheduler-")))
+        session = await stack.enter_async_context(aiohttp.ClientSession(auto_decompress=True))
+        wishes = Wishes(broker, process.clock, process.log)
+        lease, report = Lease(process.clock), Report(process.metrics, process.clock, process.log)
+        backoffs = Backoffs(Random())  # noqa: S311 - it spreads retries, and guards nothing
+        surroundings = Surroundings(
+            broker, partitions, session, wishes, lease, backoffs, report, directory, process.clock, process.log
+        )
+        configured = plans(settings)
+        report.initialise(configured)
+        estates = Estates(configured, surroundings)
+        await _serve(broker, estates, wishes, lease, process, exports=len(configured))
+
+
+async def _serve(
+    broker: Broker, estates: Estates, wishes: Wishes, lease: Lease, process: Process, *, exports: int
+) -> None:
+    subscription = await broker.subscribe(SCHEDULER_GROUP, [LEDGER], estates)
+    process.health.add("exports", estates.fault)
+    listening = asyncio.create_task(wishes.follow(estates.heard))
+    process.started(exports=exports)
+    try:
+        await _keep_membership(subscription, estates, lease, process)
+    finally:
+        listening.cancel()
+        await asyncio.wait([listening])
+        await subscription.close()
+
+
+async def _keep_membership(subscription: Subscription, estates: Estates, lease: Lease, process: Process) -> None:
+    """Stay in the group, which tells `estates` what is owned, until the process is asked to stop."""
+    while not process.stopping.is_set():
+        await subscription.poll(POLL_SECONDS, partitions=())
+        lease.renew()
+        error = estates.failed()
+        if error is not None:
+            raise error
