@@ -51,8 +51,8 @@ class Budget:
         self._queue = asyncio.Lock()
         self._clock = clock
         self._spent = spent
+        # When the bucket held nothing; a token came with every interval since.
         self._empty_at = clock.monotonic()
-        """When the bucket held nothing; a token came with every interval since."""
         self._last_minute: deque[float] = deque(maxlen=requests_per_minute)
         self._rests_until = self._empty_at
 

@@ -123,7 +123,7 @@ class Caller:
         if isinstance(error, Retryable) and error.whole_account and error.retry_after is not None:
             self._budget.rest(self._clock.now() + error.retry_after)
         error.args = (redacted(str(error), secrets),)
-        body = None if request.body is None else orjson.dumps(request.body).decode()[:MAX_LOGGED]
+        body = "" if request.body is None else redacted(orjson.dumps(request.body).decode(), secrets)
         self._log.warning(
             "vendor refused",
             account=self._account.name,
@@ -131,7 +131,7 @@ class Caller:
             method=request.method,
             path=redacted(request.path, secrets),
             query={name: redacted(value, secrets) for name, value in request.query.items()},
-            body=body and redacted(body, secrets),
+            body=body[:MAX_LOGGED],
             status=reply.status,
             answer=redacted(reply.excerpt(), secrets),
             at=reply.received_at.isoformat(),

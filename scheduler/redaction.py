@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from runtime.settings import AccountSettings
 
 HIDDEN: Final = "[secret]"
+_CUT: Final = "…"
 _SHORTEST: Final = 4
 """What is shorter guards nothing, and would turn up in every other word."""
 
@@ -21,14 +22,18 @@ def secrets_of(account: AccountSettings) -> list[str]:
 
 
 def redacted(text: str, secrets: Iterable[str]) -> str:
-    """Return `text` without the secrets, nor the beginning of one at its end, where it may have been cut."""
+    """Return `text` without the secrets. Where "…" says that it was cut, what may be the beginning of one goes, too."""
     for secret in sorted(secrets, key=len, reverse=True):
         if len(secret) < _SHORTEST:
             continue
         text = text.replace(secret, HIDDEN)
-        end = text.rstrip("…")
-        for length in range(len(secret) - 1, _SHORTEST - 1, -1):
-            if end.endswith(secret[:length]):
-                text = end[:-length] + HIDDEN
-                break
+        if text.endswith(_CUT):
+            text = _without_beginning(text.removesuffix(_CUT), secret) + _CUT
+    return text
+
+
+def _without_beginning(text: str, secret: str) -> str:
+    for length in range(len(secret) - 1, _SHORTEST - 1, -1):
+        if text.endswith(secret[:length]):
+            return text[:-length] + HIDDEN
     return text

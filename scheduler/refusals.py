@@ -10,6 +10,8 @@ from runtime.retry_after import seconds_to_wait
 from scheduler.errors import AccountRefused, ExportRefused, Parked, Retryable
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from scheduler.errors import PullError
     from scheduler.reply import Reply
 
@@ -17,7 +19,7 @@ LONGEST_PACE: Final = 3600.0
 """A Retry-After is obeyed this far, in seconds: an account that asks for more is looked at once an hour."""
 MAX_WORDS: Final = 300
 _CODES: Final = ("code", "errorCode", "error_code")
-_TEXTS: Final = ("title", "message", "detail", "error_description", "errorDetails")
+_TEXTS: Final = ("error", "title", "message", "detail", "error_description", "errorDetails")
 
 
 def usual(reply: Reply) -> PullError | None:  # noqa: PLR0911  # a table
@@ -83,27 +85,32 @@ def _reason(meaning: str, reply: Reply) -> str:
     return f"{meaning} ({reply.status}): {said}" if said else f"{meaning} ({reply.status})"
 
 
-def _words(error: Any) -> str:
-    match error:
-        case str():
-            return error
+def _words(document: Any) -> str:
+    match document:
+        case {"errors": [first, *_]}:
+            error = first
         case {"error": dict() as inner}:
-            return _words(inner)
-        case {"errors": [dict() as first, *_]}:
-            return _words(first)
-        case {"errors": [str() as first, *_]}:
-            return first
-        case dict():
-            code = next((str(error[name]) for name in _CODES if error.get(name)), "")
-            texts = [_text(error[name]) for name in ("error", *_TEXTS) if error.get(name)]
-            text = ", ".join(texts)
-            return f"{text} ({code})" if text and code else text or code
+            error = inner
         case _:
-            return ""
+            error = document
+    if isinstance(error, dict):
+        return _said(error)
+    return error if isinstance(error, str) else ""
+
+
+def _said(error: Mapping[str, Any]) -> str:
+    code = next((str(error[name]) for name in _CODES if error.get(name)), "")
+    text = ", ".join(_text(error[name]) for name in _TEXTS if error.get(name))
+    return f"{text} ({code})" if text and code else text or code
 
 
 def _text(value: Any) -> str:
-    return value if isinstance(value, str) else orjson.dumps(value).decode()
+    if isinstance(value, str):
+        return value
+    try:
+        return orjson.dumps(value).decode()
+    except orjson.JSONEncodeError:  # it reads what is nested deeper than it writes
+        return "…"
 
 
 def _cut(text: str) -> str:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from scheduler.body import Body
 
 MAX_DOCUMENT_BYTES: Final = 16 * 1024 * 1024
+_SHOWN: Final = 80
 TRACE_HEADERS: Final = ("x-request-id", "x-trace-id", "x-amzn-trace-id", "cf-ray", "traceparent")
 """Where vendors, and what stands before them, say how they call a request; the first that is there counts."""
 
@@ -57,7 +58,7 @@ class Reply:
         try:
             return orjson.loads(body)
         except orjson.JSONDecodeError as error:
-            kind = self.headers.get("Content-Type", "no type")
+            kind = self.headers.get("Content-Type", "no type")[:_SHOWN]
             raise Retryable(f"the answer ({self.status}, {kind}) is no JSON: {error}") from error
 
     def open(self) -> BinaryIO:
