@@ -17,8 +17,8 @@ Resolution: TypeAlias = Literal["HOUR", "DAY", "WEEK", "MONTH", "QUARTER", "YEAR
 RESOLUTIONS: tuple[Resolution, ...] = get_args(Resolution)
 """TOTAL: one bucket that each pull replaces, the row says its real span. NONE: records and catalogues, no time at all."""
 
-Scalar: TypeAlias = "str | int | float | bool | None"
-Number: TypeAlias = "int | float | None"
+Scalar: TypeAlias = str | int | float | bool | None
+Number: TypeAlias = int | float | None
 Flag: TypeAlias = Literal["truncated", "clamped", "partial_channels", "unknown_label"]
 
 TOTAL_BUCKET = "TOTAL"

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal, TypeAlias
 
 import msgspec
 
-Span: TypeAlias = "tuple[str, str]"
+Span: TypeAlias = tuple[str, str]
 """Two UTC instants as ISO 8601 text; the first is included."""
 
 Status: TypeAlias = Literal["active", "paused", "stopped"]

@@ -50,13 +50,13 @@ def a_process(role: str) -> Process:
 
 
 def reports(name: str = "daily", **more: Any) -> ExportSettings:
-    """Return an export of daily reports, pulled every second."""
+    """Return an export of daily reports, pulled at once and then when it is told to."""
     query = {"sites": [10000394], "currency": "EUR", "resolution": "DAY", "metrics": ["TURNOVER", "NUMBER_OF_ORDERS"]}
     given = {
         "name": name,
         "account": "shop-profit",
         "dataset": "reports",
-        "every": "1s",
+        "every": "1d",
         "timezone": "Europe/Copenhagen",
         "lookback": "3d",
         "query": {**query, **more.pop("query", {})},
@@ -73,6 +73,7 @@ class World:
         self.broker = broker
         self._faults = faults
         self._session = session
+        self._nonce = 0
 
     async def vendor(self, **switches: Any) -> None:
         """Set the vendor's knobs, all others back to their defaults."""
@@ -113,11 +114,12 @@ class World:
         return state
 
     async def pulled_anew(self, export: str = "daily") -> ExportState:
-        """Wait for a pull that begins from now on and succeeds."""
-        before = await self.state(export)
-        since = "" if before is None else before.succeeded
-        first = await self.until(lambda state: state.succeeded > since, export)
-        return await self.until(lambda state: state.succeeded > first.succeeded, export)
+        """Have it pulled once more from now on, and wait for that."""
+        self._nonce += 1
+        nonce = str(self._nonce)
+        before = await self.until(lambda state: state.succeeded, export)
+        await self.command(export, ExportCommand(run=nonce))
+        return await self.until(lambda state: state.run == nonce and state.attempted > before.attempted, export)
 
     async def command(self, export: str, command: ExportCommand) -> None:
         """Say what is wanted of an export, as the command line does."""
