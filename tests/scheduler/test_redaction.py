@@ -1,0 +1,29 @@
+from __future__ import annotations
+
+import pytest
+
+from runtime.settings import AccountSettings
+from scheduler.redaction import redacted, secrets_of
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("key s3cret-key is bad", "key [secret] is bad"),
+        ("s3cret-key,s3cret-key", "[secret],[secret]"),
+        ("key s3cret-…", "key [secret]…"),
+        ("key s3c…", "key s3c…"),
+        ("key s3cret-", "key s3cret-"),
+        ("s3cret-key-long", "[secret]"),
+        ("ab", "ab"),
+    ],
+)
+def test_secrets_are_taken_out_also_those_that_were_cut(text: str, shown: str) -> None:
+    assert redacted(text, ["s3cret-key", "s3cret-key-long", "ab", ""]) == shown
+
+
+def test_what_the_configuration_keeps_secret() -> None:
+    account = AccountSettings(
+        name="a", source="websale", url="http://x", login="me", password="pass", client_secret="hush"
+    )
+    assert secrets_of(account) == ["hush", "pass"]
