@@ -91,11 +91,20 @@ class Caller:
         finally:
             reply.close()
 
+    def rest(self, seconds: float) -> None:
+        """Ask nothing of this account for so long: an answer told that the next request would be refused."""
+        self._budget.rest(self._clock.now() + seconds)
+
+    def warn(self, event: str, **facts: str) -> None:
+        """Log something of the account that the vendor told beside its answer."""
+        self._log.warning(event, account=self._account.name, source=self._account.source, **facts)
+
     async def _answered(self, request: Request) -> tuple[Reply, list[str]]:
         async with self._budget.turn():
             reply, carried = await self._send(request)
             if reply.status == _UNAUTHORISED:
                 try:
+                    self._may_ask()
                     renewed = await self._credentials.renew(carried)
                 except BaseException:
                     reply.close()

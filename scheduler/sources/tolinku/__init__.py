@@ -1,0 +1,1 @@
+"""Tolinku's ecommerce query endpoints as exports (seed 003)."""
