@@ -17,6 +17,7 @@ COMMANDS: Mapping[str, str] = {
     "up": "cli.up:command",
     "gateway": "cli.roles:gateway",
     "forwarder": "cli.roles:forwarder",
+    "scheduler": "cli.roles:scheduler",
     "sandbox": "cli.roles:sandbox",
     "send": "cli.send:command",
     "tail": "cli.tail:command",

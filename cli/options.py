@@ -44,3 +44,22 @@ def with_settings(function: Callable[Concatenate[Settings, P], R]) -> Callable[P
         return function(load(path), *args, **kwargs)
 
     return wrapper
+
+
+def with_exports(function: Callable[Concatenate[Settings, P], R]) -> Callable[P, R]:
+    """Do as `with_settings`, and check accounts and exports with their vendors' eyes: for commands that pull.
+
+    Others go without, so that a misspelt metric cannot stop the intake of events.
+    """
+
+    @config_option
+    @functools.wraps(function)
+    def wrapper(*args: P.args, **kwargs: P.kwargs) -> R:
+        from runtime.config import load  # noqa: PLC0415  # as above
+        from scheduler.portfolio import conflicts  # noqa: PLC0415  # as above
+
+        path = kwargs.pop("config_path")
+        assert path is None or isinstance(path, Path)  # noqa: S101  # click's own type, told to mypy
+        return function(load(path, more=conflicts), *args, **kwargs)
+
+    return wrapper

@@ -1,4 +1,4 @@
-"""`sluice gateway`, `sluice forwarder`, `sluice sandbox`: one role in one process, as Kubernetes runs it."""
+"""`sluice gateway`, `sluice forwarder`, `sluice scheduler`, `sluice sandbox`: one role in one process, as Kubernetes runs it."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 import click
 
-from cli.options import with_settings
+from cli.options import with_exports, with_settings
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -34,6 +34,15 @@ def forwarder(settings: Settings) -> None:
     from consumers.service import main  # noqa: PLC0415  # see above
 
     _run("forwarder", settings, main)
+
+
+@click.command
+@with_exports
+def scheduler(settings: Settings) -> None:
+    """Pull the vendors' exports and publish them."""
+    from scheduler.service import main  # noqa: PLC0415  # see above
+
+    _run("scheduler", settings, main)
 
 
 @click.command
