@@ -54,7 +54,6 @@ class Budget:
         # When the bucket held nothing; a token came with every interval since.
         self._empty_at = clock.monotonic()
         self._last_minute: deque[float] = deque(maxlen=requests_per_minute)
-        self._rests_until = self._empty_at
 
     @property
     def spent(self) -> MonthSpent:
@@ -91,11 +90,12 @@ class Budget:
             self._spent = MonthSpent(spent.month, spent.requests + 1)
 
     def rest(self, until: float) -> None:
-        """Give nothing out before `until`, in seconds since the epoch; an earlier end than one already set changes nothing."""
-        self._rests_until = max(self._rests_until, self._clock.monotonic() + until - self._clock.now())
+        """Give nothing out before `until`, in seconds since the epoch, and no burst then. It never ends a longer rest."""
+        due = self._clock.monotonic() + until - self._clock.now()
+        self._empty_at = max(self._empty_at, due - self._interval)
 
     def _ready_at(self) -> float:
-        ready = max(self._empty_at + self._interval, self._rests_until)
+        ready = self._empty_at + self._interval
         # The bucket alone would let its burst through on top of a minute's pace.
         is_full = len(self._last_minute) == self._last_minute.maxlen
         return max(ready, self._last_minute[0] + MINUTE) if is_full else ready

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import deque
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -11,8 +12,7 @@ import orjson
 from aiohttp import web
 
 if TYPE_CHECKING:
-    import asyncio
-    from collections.abc import AsyncIterator, Mapping
+    from collections.abc import AsyncIterator, Callable, Mapping
 
 
 @dataclass(frozen=True)
@@ -54,6 +54,7 @@ class FarSide:
         self.url = ""
         self.open = 0
         self.most_open = 0
+        self.sent = 0
 
     def say(self, *answers: Say) -> None:
         self.script.extend(answers)
@@ -83,7 +84,9 @@ class FarSide:
             return response
         await response.prepare(request)
         for _ in range(say.repeat):
-            await response.write(body if say.cut is None else body[: say.cut])
+            piece = body if say.cut is None else body[: say.cut]
+            await response.write(piece)
+            self.sent += len(piece)
         if say.stalls is not None:
             await say.stalls.wait()
         if say.cut is not None:
@@ -91,6 +94,14 @@ class FarSide:
             return response
         await response.write_eof()
         return response
+
+
+async def until(condition: Callable[[], object], seconds: float = 10) -> None:
+    """Wait until `condition` holds."""
+    deadline = asyncio.get_running_loop().time() + seconds
+    while not condition():
+        assert asyncio.get_running_loop().time() < deadline, "it never came true"
+        await asyncio.sleep(0.001)
 
 
 def _close(request: web.Request) -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import pytest
+from pydantic import SecretStr
 
 from runtime.settings import AccountSettings
 from scheduler.redaction import redacted, secrets_of
@@ -24,6 +25,11 @@ def test_secrets_are_taken_out_also_those_that_were_cut(text: str, shown: str) -
 
 def test_what_the_configuration_keeps_secret() -> None:
     account = AccountSettings(
-        name="a", source="websale", url="http://x", login="me", password="pass", client_secret="hush"
+        name="a",
+        source="websale",
+        url="http://x",
+        login="me",
+        password=SecretStr("pass"),
+        client_secret=SecretStr("hush"),
     )
     assert secrets_of(account) == ["hush", "pass"]
