@@ -1,0 +1,1 @@
+"""ProfitMetrics' dashboard metrics (seed 000)."""
