@@ -120,7 +120,14 @@ class Estate:
         )
         credentials = vendor.credentials(account)
         caller = Caller(
-            account, budget, credentials, around.session, around.log, around.clock, may_ask=around.lease.check
+            account,
+            budget,
+            credentials,
+            around.session,
+            around.log,
+            around.clock,
+            may_ask=around.lease.check,
+            directory=around.directory,
         )
         source = vendor.open(account, caller)
         sources.append(source)

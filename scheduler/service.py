@@ -9,13 +9,12 @@ from random import Random
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Final
 
-import aiohttp
-
 from broker.factory import open_broker
 from broker.startup import ready_broker
 from scheduler.backoffs import Backoffs
 from scheduler.estate import Surroundings
 from scheduler.estates import Estates
+from scheduler.exchange import vendor_session
 from scheduler.lease import Lease
 from scheduler.portfolio import plans, topics
 from scheduler.report import Report
@@ -43,7 +42,7 @@ async def main(settings: Settings, process: Process) -> None:
             return
         partitions = {spec.name: await broker.partitions(spec.name) for spec in specs}
         directory = Path(stack.enter_context(TemporaryDirectory(prefix="sluice-scheduler-")))
-        session = await stack.enter_async_context(aiohttp.ClientSession(auto_decompress=True))
+        session = await stack.enter_async_context(vendor_session())
         wishes = Wishes(broker, process.clock, process.log)
         lease, report = Lease(process.clock), Report(process.metrics, process.clock, process.log)
         backoffs = Backoffs(Random())  # noqa: S311 - it spreads retries, and guards nothing
