@@ -63,7 +63,7 @@ class Choice:
             return None
         near = nearest(value, [option for option in self.options if isinstance(option, str)])
         if near is not None:
-            return Fault(f"is {value!r}, which is no choice", f"did you mean {near!r}?")
+            return Fault(f"is {value!r}, which is no choice", f'did you mean "{near}"?')
         return Fault(f"is {value!r}, which is no choice", f"give one of {listed(self.options)}")
 
 

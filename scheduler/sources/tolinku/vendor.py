@@ -91,7 +91,7 @@ def _no_dataset(name: str, path: Path) -> Conflict:
             (path,), f"{_JOURNEY} is about one user, and no dataset", "ask for it with `sluice exports journey USER`"
         )
     near = nearest(name, list(DATASETS))
-    cure = f"did you mean {near!r}?" if near is not None else f"give one of {listed(list(DATASETS))}"
+    cure = f'did you mean "{near}"?' if near is not None else f"give one of {listed(list(DATASETS))}"
     return Conflict((path,), f"tolinku has no dataset {name!r}", cure)
 
 
@@ -150,7 +150,7 @@ def _query(export: ExportSettings, dataset: Dataset, path: Path) -> Iterator[Con
 def _unknown(name: str, known: list[str], dataset: str, here: Path, path: Path) -> Conflict:
     near = nearest(name, known)
     if near is not None:
-        cure = f"did you mean {near!r}?"
+        cure = f'did you mean "{near}"?'
     else:
         cure = f"there is {listed(known)}" if known else "leave it out: there is none but the dates"
     return Conflict((here, (*path, "dataset")), f"is no parameter of {dataset}", cure)
