@@ -130,7 +130,8 @@ class Rows:
             for name, value in unattributed.items()
             if name in self._dataset.metrics or is_number(value)
         }
-        yield self._found({}, metrics, self._model())
+        if metrics:
+            yield self._found({}, metrics, self._model())
 
     def _model(self) -> dict[str, Any]:
         return {name: self._fields[name] for name in ("model", "window_days") if name in self._fields}
