@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import consumers.service
 import gateway.service
+import scheduler.portfolio
 
 LIKENESS = 0.8
 """How like a name must be to be meant, from 0 to 1: all our topics begin alike."""
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 def topics(settings: Settings) -> list[TopicSpec]:
     """Return how each topic should be, once."""
     wanted = [*gateway.service.topics(settings), *consumers.service.topics(settings)]
+    if settings.exports:
+        wanted += scheduler.portfolio.topics(settings)
     return list({spec.name: spec for spec in wanted}.values())
 
 

@@ -12,6 +12,7 @@ import orjson
 from cli.options import config_option, json_option
 from runtime import config
 from runtime.spans import interval_text
+from scheduler.portfolio import conflicts
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -34,7 +35,7 @@ def check(config_path: Path | None, *, as_json: bool) -> None:
     never shown.
     """
     try:
-        settings = config.load(config_path)
+        settings = config.load(config_path, more=conflicts)
     except config.ConfigError as error:
         for fault in error.faults:
             click.echo(orjson.dumps(asdict(fault)).decode() if as_json else str(fault))

@@ -63,22 +63,12 @@ def _accounts(url: str) -> list[dict[str, Any]]:
 
 
 def _exports() -> list[dict[str, Any]]:
-    tolinku = {"account": "demo-tolinku"}
     return [
         {
-            **tolinku,
             "name": "demo-overview",
+            "account": "demo-tolinku",
             "dataset": "overview",
             "every": "10s",
-            "resolution": "DAY",
-            "lookback": "1d",
-        },
-        {**tolinku, "name": "demo-revenue", "dataset": "revenue-timeseries", "every": "10s", "lookback": "7d"},
-        {
-            **tolinku,
-            "name": "demo-products",
-            "dataset": "top-products",
-            "every": "30s",
             "resolution": "DAY",
             "lookback": "1d",
         },

@@ -7,7 +7,8 @@ from __future__ import annotations
 import asyncio
 import math
 from collections import defaultdict
-from typing import TYPE_CHECKING, Any
+from contextlib import aclosing
+from typing import TYPE_CHECKING, Any, cast
 
 import msgspec
 import orjson
@@ -20,10 +21,11 @@ from tests.chaos.length import SHORT, TIMEOUT, shop_names
 from tests.chaos.monkey import Monkey, progress, until
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import AsyncGenerator, Callable
 
     import aiohttp
 
+    from broker.interface import Broker, Record
     from tests.chaos.role import Role
     from tests.chaos.world import World
     from tests.kafka.fixtures import RunningKafka
@@ -32,7 +34,6 @@ pytestmark = [pytest.mark.chaos, pytest.mark.timeout(TIMEOUT)]
 
 PULLS = 12 if SHORT else 200
 DAYS = 4
-PATIENCE = 60.0
 EXPORT = """
 [[accounts]]
 name = "{name}"
@@ -81,53 +82,64 @@ async def _survive(world: World, session: aiohttp.ClientSession) -> None:
     await asyncio.to_thread(world.start, "sandbox", "scheduler", "scheduler-2")
     vendor = Restating(world, session)
     async with world.broker() as broker:
-
-        async def rows() -> list[tuple[bytes, Any]]:
-            topic = metrics_topic("profitmetrics", "reports")
-            found = [(record.key or b"", record.value) async for record in broker.read(topic)]
-            mine = [(key, value) for key, value in found if orjson.loads(key)[0] == f"{name}-daily"]
-            return [(key, None if value is None else orjson.loads(value)) for key, value in mine]
-
-        async def pulls() -> int:
-            return len({row["pulled_at"] for _, row in await rows()})
-
-        async def working(role: Role) -> None:
-            await progress(pulls, role.name, unless=lambda: enough)
-
-        await until(pulls, "the first pull", at_least=1)
-        enough = False
-        monkey = Monkey([world.role("scheduler"), world.role("scheduler-2")], world.seed, working)
-        async with asyncio.TaskGroup() as group, asyncio.timeout(TIMEOUT):
-            group.create_task(monkey.run())
-            while (seen := await pulls()) < PULLS:
-                await vendor.again()
-                await until(pulls, "pulls", at_least=seen + 1)
-            enough = True
-            monkey.stop()
-        await vendor.again()
-        last = await _settled(rows, vendor.factor)
-        world.notes.append(f"{await pulls()} pulls published, killed: {dict(monkey.kills)}")
-        _require_whole_pulls(last)
-        _require_each_revision_once(last)
+        seen: list[tuple[bytes, Any]] = []
+        reading = asyncio.create_task(_read(broker, f"{name}-daily", seen))
+        try:
+            await _ride_out(world, vendor, seen)
+        finally:
+            reading.cancel()
+            await asyncio.wait([reading])
+        _require_whole_pulls(seen)
+        _require_each_revision_once(seen)
         state = await _state(broker, f"{name}-daily")
         assert len(state.covered) == 1
         assert await vendor.most_at_once() == 1
 
 
-async def _settled(rows: Callable[[], Awaitable[list[tuple[bytes, Any]]]], factor: int) -> list[tuple[bytes, Any]]:
-    """Wait until the newest row of every whole day says what the vendor says now."""
-    async with asyncio.timeout(PATIENCE):
-        while True:
-            found = await rows()
-            newest = {key: row for key, row in found if not row["provisional"]}
-            first = {key: row for key, row in reversed(found) if row["revision"] == 1}
-            whole = [key for key in newest if key in first and not first[key]["provisional"]]
-            wanted = [
-                math.isclose(_turnover(newest[key]), _turnover(first[key]) * factor, rel_tol=1e-3) for key in whole
-            ]
-            if whole and all(wanted):
-                return found
-            await asyncio.sleep(0.2)
+async def _read(broker: Broker, export: str, seen: list[tuple[bytes, Any]]) -> None:
+    """Collect the export's rows as they come: of a compacted topic nobody can count them later."""
+    topic = metrics_topic("profitmetrics", "reports")
+    async with aclosing(cast("AsyncGenerator[Record]", broker.read(topic, follow=True))) as records:
+        async for record in records:
+            key, value = record.key or b"", record.value
+            if orjson.loads(key)[0] == export:
+                seen.append((key, None if value is None else orjson.loads(value)))
+
+
+async def _ride_out(world: World, vendor: Restating, seen: list[tuple[bytes, Any]]) -> None:
+    """Kill and restate until there were enough pulls, then wait until the topic says what the vendor says."""
+
+    async def pulls() -> int:
+        return len({row["pulled_at"] for _, row in seen})
+
+    async def agreement() -> int:
+        return int(_agrees(seen, vendor.factor))
+
+    enough = False
+
+    async def working(role: Role) -> None:
+        await progress(pulls, role.name, unless=lambda: enough)
+
+    await until(pulls, "the first pull", at_least=1)
+    monkey = Monkey([world.role("scheduler"), world.role("scheduler-2")], world.seed, working)
+    async with asyncio.TaskGroup() as group, asyncio.timeout(TIMEOUT):
+        group.create_task(monkey.run())
+        while (before := await pulls()) < PULLS:
+            await vendor.again()
+            await until(pulls, "pulls", at_least=before + 1)
+        enough = True
+        monkey.stop()
+    await vendor.again()
+    await until(agreement, "the topic saying what the vendor says", at_least=1)
+    world.notes.append(f"{await pulls()} pulls published, killed: {dict(monkey.kills)}")
+
+
+def _agrees(seen: list[tuple[bytes, Any]], factor: int) -> bool:
+    """Say whether the newest row of every day that is over is `factor` times what the first one was."""
+    newest = {key: row for key, row in seen if not row["provisional"]}
+    first = {key: row for key, row in seen if row["revision"] == 1}
+    ratios = [_turnover(row) / _turnover(first[key]) for key, row in newest.items()]
+    return bool(ratios) and all(math.isclose(ratio, factor, rel_tol=1e-3) for ratio in ratios)
 
 
 def _require_whole_pulls(rows: list[tuple[bytes, Any]]) -> None:
@@ -155,9 +167,9 @@ def _turnover(row: Any) -> float:
     return float(row["metrics"]["TURNOVER"])
 
 
-async def _state(broker: Any, export: str) -> ExportState:
+async def _state(broker: Broker, export: str) -> ExportState:
     values = [record.value async for record in broker.read(LEDGER) if record.key == export.encode()]
-    return msgspec.json.decode(values[-1], type=ExportState)
+    return msgspec.json.decode(values[-1] or b"", type=ExportState)
 
 
 @pytest.mark.kafka

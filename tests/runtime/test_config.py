@@ -60,8 +60,6 @@ def test_the_demo_exports_pull_from_two_vendors(tmp_path: Path, monkeypatch: pyt
     ]
     assert [(export.name, export.dataset, str(export.lookback)) for export in settings.exports] == [
         ("demo-overview", "overview", "1d"),
-        ("demo-revenue", "revenue-timeseries", "7d"),
-        ("demo-products", "top-products", "1d"),
         ("demo-profit-daily", "reports", "3d"),
     ]
 
