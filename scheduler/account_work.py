@@ -12,10 +12,10 @@ from scheduler.export_work import text, unix
 from scheduler.lease import NotOwner
 from scheduler.question import Question
 from scheduler.turns import Turns
-from schemas.ledger import AccountState, VendorJob
+from schemas.ledger import AccountState
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Sequence
 
     from runtime.clock import Clock
     from scheduler.backoffs import Backoffs
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from scheduler.report import Report
     from scheduler.sources.interface import Answer, Source
     from schemas.commands import ExportCommand
-    from schemas.ledger import ExportState
+    from schemas.ledger import ExportState, VendorJob
 
 MOST_TOGETHER: Final = 20
 """How many exports go into one request at most, where the vendor takes several."""
@@ -255,9 +255,7 @@ class AccountWork:
             question.close()
         return True
 
-    async def _keep_job(self, question: Question, handle: Mapping[str, Any]) -> None:
-        work, step = question.work, question.step
-        job = VendorJob(ask=step.id, window=None, handle=dict(handle))
+    async def _keep_job(self, work: ExportWork, job: VendorJob) -> None:
         await self._write(work, replace(work.state, job=job))
 
     async def _unpark_after(self, outcomes: Sequence[Answer | PullError]) -> None:

@@ -10,6 +10,7 @@ from scheduler.cache import Change, Scope
 from scheduler.export_work import instant, text
 from scheduler.ledger import Target
 from scheduler.plan import Window
+from scheduler.question import as_span
 from schemas.exports import TOTAL_BUCKET, bucket_name
 from schemas.ledger import NO_BUCKET, AccountState, HeldBack
 from schemas.topics import metrics_topic, partition_of
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from scheduler.ledger import Ledger
     from scheduler.question import Question
     from scheduler.stage import Piece
-    from schemas.ledger import ExportState, Span
+    from schemas.ledger import ExportState
 
 
 class Delivery:
@@ -69,7 +70,7 @@ class Delivery:
         if lacking * 2 <= of:
             return False
         keys = await asyncio.to_thread(question.stage.digest)
-        window = _as_span(question.step.window)
+        window = as_span(question.step.window)
         before = work.state.held
         if before is not None and (before.keys, before.window) == (keys, window):
             return False
@@ -106,7 +107,3 @@ def _part(window: Window | None, piece: Piece) -> Window | None:
     if piece.high is not None and piece.high < bucket_name(end):
         end = datetime.fromisoformat(piece.high).astimezone(end.tzinfo)
     return Window(start, end) if start.timestamp() < end.timestamp() else None
-
-
-def _as_span(window: Window | None) -> Span | None:
-    return None if window is None else (bucket_name(window.start), bucket_name(window.end))

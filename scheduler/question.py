@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from scheduler.buckets import shifted
@@ -11,6 +12,8 @@ from scheduler.errors import PullError
 from scheduler.export_work import instant
 from scheduler.sources.interface import Ask
 from scheduler.stage import Stage
+from schemas.exports import bucket_name
+from schemas.ledger import VendorJob
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
@@ -19,8 +22,7 @@ if TYPE_CHECKING:
     from scheduler.plan import Window
     from scheduler.sources.interface import Answer
     from schemas.exports import Scalar
-
-KeepJob = "Callable[[Mapping[str, Any]], Awaitable[None]]"
+    from schemas.ledger import Span
 
 
 class Question:
@@ -31,7 +33,7 @@ class Question:
         work: ExportWork,
         step: Step,
         now: float,
-        keep_job: Callable[[Question, Mapping[str, Any]], Awaitable[None]],
+        keep_job: Callable[[ExportWork, VendorJob], Awaitable[None]],
     ) -> None:
         self.work = work
         self.step = step
@@ -70,11 +72,7 @@ class Question:
         plan, window, job = self.work.plan, self.step.window, self.work.state.job
         compare = plan.export.compare
         for number, (query, dimensions) in enumerate(split(plan.export.query, plan.export.split)):
-            name = f"{self.step.id}-{number}"
-
-            async def keep_job(handle: Mapping[str, Any]) -> None:
-                await self._keep_job(self, handle)
-
+            mine = job is not None and (job.window, job.ask) == (as_span(window), number)
             yield Ask(
                 plan=plan,
                 window=window,
@@ -82,10 +80,18 @@ class Question:
                 query=query,
                 dimensions=dimensions,
                 now=self.asked_at,
-                id=name,
-                job=job.handle if job is not None and job.ask == name else None,
-                keep_job=keep_job,
+                id=f"{self.step.id}-{number}",
+                job=job.handle if job is not None and mine else None,
+                keep_job=partial(self._keep, number),
             )
+
+    async def _keep(self, number: int, handle: Mapping[str, Any]) -> None:
+        await self._keep_job(self.work, VendorJob(window=as_span(self.step.window), ask=number, handle=dict(handle)))
+
+
+def as_span(window: Window | None) -> Span | None:
+    """Return a window as the ledger writes it."""
+    return None if window is None else (bucket_name(window.start), bucket_name(window.end))
 
 
 def split(query: Mapping[str, Any], names: Sequence[str]) -> Iterator[tuple[Mapping[str, Any], Mapping[str, Scalar]]]:

@@ -45,10 +45,10 @@ class HeldBack(msgspec.Struct, kw_only=True):
 
 
 class VendorJob(msgspec.Struct, kw_only=True):
-    """A job that runs at the vendor: for which ask, and the vendor's handle."""
+    """A job that runs at the vendor: for which window, for which of its asks (they are counted from 0), and the vendor's handle."""
 
-    ask: str
     window: Span | None
+    ask: int
     handle: dict[str, Any]
 
 
@@ -85,7 +85,6 @@ class ExportState(msgspec.Struct, kw_only=True, omit_defaults=True):
     resume: str = ""
     backfills: list[str] = []
     rows: int = 0
-    warnings: list[str] = []
 
 
 class AccountState(msgspec.Struct, kw_only=True, omit_defaults=True):

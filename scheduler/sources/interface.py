@@ -104,9 +104,9 @@ class Source(ABC):
         cancelled at any time.
         """
 
+    @abstractmethod
     async def beginning(self, ask: Ask) -> date:
         """Return the first day (in the export's zone) that the vendor has anything of, for lookback "all". Raises PullError."""
-        raise NotImplementedError
 
     async def close(self) -> None:  # noqa: B027  # most have nothing to free
         """Free what the source holds itself. Idempotent."""
