@@ -2,15 +2,18 @@
 
 `arrival` numbers the events 1, 2, 3 … in the order in which they were taken: requests in the order of their commits,
 the events of a request in their own. `ignored` says why an event counts nowhere (`duplicate`, `impossible`), null for
-those that count.
+those that count, and `flagged` which fraud rule an event breaks that counts all the same.
 """
 
 from __future__ import annotations
 
+import re
 from contextlib import closing
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from sandbox.database import DatabaseUnavailable
+from sandbox.tolinku import deletions
 from sandbox.tolinku.deduplication import DEDUPLICATED, WINDOW_SECONDS, DeduplicationWindow, Order
 
 if TYPE_CHECKING:
@@ -33,9 +36,15 @@ create table if not exists arrivals (
     revenue decimal(18, 4),         -- in `currency`
     items_sold decimal(18, 4),
     ignored varchar,
-    raw varchar not null            -- the event's text, byte for byte
+    raw varchar not null,           -- the event's text, byte for byte
+    flagged varchar,
+    user_agent varchar              -- the request's, where it is read
 )
 """
+
+COLUMNS = tuple(re.findall(r"^    (\w+)", TABLE, re.MULTILINE))
+ADDED = 2
+"""How many of them, at the end and all of them texts, files of the first version have not."""
 
 COUNTS = """
 select appspace, event_type, count(*), count(*) filter (ignored is not null),
@@ -65,14 +74,25 @@ def instant(at: float) -> datetime:
 
 
 class Arrivals:
-    """Reads the table, which it makes when it is missing. Every method waits for the disk; any thread may call any of
-    them.
+    """Reads the table, which it makes when it is missing, and brings up to date when an earlier version made it.
+
+    Raises DatabaseUnavailable when the table is none of ours. Every method waits for the disk; any thread may call any
+    of them.
     """
 
     def __init__(self, database: Database) -> None:
         self._database = database
         with closing(database.connect()) as connection:
             connection.execute(TABLE)
+            connection.execute(deletions.TABLE)
+            rows = connection.execute("select name from pragma_table_info('arrivals') order by cid").fetchall()
+            found = tuple(name for (name,) in rows)
+            if found not in (COLUMNS, COLUMNS[:-ADDED]):
+                raise DatabaseUnavailable(
+                    f"sandbox.path: another version wrote {database.path}: remove it, or give this sandbox another path"
+                )
+            for column in COLUMNS[len(found) :]:
+                connection.execute(f"alter table arrivals add column {column} varchar")
 
     def connect(self) -> duckdb.DuckDBPyConnection:
         """Return a connection for a writer or a report. Whoever asks closes it."""

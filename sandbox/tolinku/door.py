@@ -33,12 +33,14 @@ _BROKEN: Final = object()
 @dataclass(frozen=True, slots=True)
 class Call:
     """A request that was let in: whose it is, how that appspace is treated, what it brings, and what is to go wrong
-    with it.
+    with it. `user_agent` only where the appspace's switches say that the request is read.
     """
 
     appspace: str
     switches: Switches
+    path: Mapping[str, str]
     query: Mapping[str, str]
+    user_agent: str | None
     body: bytes
     document: Any
     misfortune: Misfortune
@@ -80,7 +82,16 @@ class Door:
                 if isinstance(admitted, web.Response):
                     return self._labelled(admitted, allowance, key)
                 switches = self._switchboard.of(admitted.appspace)
-                call = Call(admitted.appspace, switches, request.query, body, document, misfortune)
+                call = Call(
+                    admitted.appspace,
+                    switches,
+                    request.match_info,
+                    request.query,
+                    request.headers.get(hdrs.USER_AGENT) if switches.reads_request else None,
+                    body,
+                    document,
+                    misfortune,
+                )
                 return self._labelled(await carry(call), allowance, key)
 
             return await self._stage.perform(request, misfortune, deliver)

@@ -27,6 +27,7 @@ FIELDS = {
     "revenue": "revenue",
     "items_sold": "items_sold",
     "ignored": "ignored",
+    "flagged": "flagged",
     "raw": "raw",
 }
 """What a line may hold, and what makes it. `raw` is the event's text as a JSON string, byte for byte."""

@@ -8,12 +8,14 @@ import msgspec
 from aiohttp import web
 
 from sandbox.tolinku import answers
+from sandbox.tolinku.fraud import BLOCKS
 from sandbox.tolinku.measure import measure
 from sandbox.tolinku.writer import NotStored
 from schemas.judge import fault
 
 if TYPE_CHECKING:
     from sandbox.tolinku.door import Call
+    from sandbox.tolinku.fraud import Inspector
     from sandbox.tolinku.measure import Measured
     from sandbox.tolinku.writer import Receipt, Writer
 
@@ -30,8 +32,9 @@ _slices = msgspec.json.Decoder(_Envelope).decode
 class Ingestion:
     """Carries out the two routes that take events."""
 
-    def __init__(self, writer: Writer) -> None:
+    def __init__(self, writer: Writer, inspector: Inspector) -> None:
         self._writer = writer
+        self._inspector = inspector
 
     async def track(self, call: Call) -> web.Response:
         """Take one event, the whole body. Answers when it is on disk."""
@@ -40,7 +43,7 @@ class Ingestion:
         error = fault(call.document) or call.misfortune.refuses(0, call.body)
         if error is not None:
             return answers.refusal(400, error, "INVALID_EVENT")
-        receipt = await self._store(call, [_measured(call, call.document, call.body)])
+        receipt = await self._store(call, [self._measured(call, call.document, call.body)])
         return receipt if isinstance(receipt, web.Response) else answers.answer({"ok": True})
 
     async def batch(self, call: Call) -> web.Response:
@@ -56,7 +59,7 @@ class Ingestion:
             slices = _slices(call.body).events
         except (msgspec.DecodeError, RecursionError):
             return answers.refusal(400, answers.INVALID_JSON, "INVALID_JSON")
-        good, errors = _judge(call, events, slices)
+        good, errors = self._judge(call, events, slices)
         accepted = 0
         if good:
             receipt = await self._store(call, good)
@@ -70,28 +73,40 @@ class Ingestion:
 
     async def _store(self, call: Call, events: list[Measured]) -> Receipt | web.Response:
         try:
-            return await self._writer.store(call.appspace, events, across_types=call.switches.deduplicate_across_types)
+            return await self._writer.store(
+                call.appspace,
+                events,
+                across_types=call.switches.deduplicate_across_types,
+                user_agent=call.user_agent,
+            )
         except NotStored as error:
             return answers.refusal(503, str(error), "NOT_STORED")
 
+    def _judge(self, call: Call, events: list[Any], slices: list[msgspec.Raw]) -> tuple[list[Measured], list[str]]:
+        good: list[Measured] = []
+        errors: list[str] = []
+        for index, (event, raw) in enumerate(zip(events, slices, strict=True)):
+            text = bytes(raw)
+            error = fault(event) or call.misfortune.refuses(index, text)
+            if error is None and call.switches.quota_exceeded:
+                error = answers.QUOTA_EXCEEDED
+            if error is None:
+                good.append(self._measured(call, event, text))
+            else:
+                errors.append(f"events[{index}]: {error}")
+        return good, errors
 
-def _judge(call: Call, events: list[Any], slices: list[msgspec.Raw]) -> tuple[list[Measured], list[str]]:
-    good: list[Measured] = []
-    errors: list[str] = []
-    for index, (event, raw) in enumerate(zip(events, slices, strict=True)):
-        text = bytes(raw)
-        error = fault(event) or call.misfortune.refuses(index, text)
-        if error is None and call.switches.quota_exceeded:
-            error = answers.QUOTA_EXCEEDED
-        if error is None:
-            good.append(_measured(call, event, text))
-        else:
-            errors.append(f"events[{index}]: {error}")
-    return good, errors
-
-
-def _measured(call: Call, event: dict[str, Any], text: bytes) -> Measured:
-    return measure(event, text.decode(), call.switches.base_currency)
+    def _measured(self, call: Call, event: dict[str, Any], text: bytes) -> Measured:
+        base = call.switches.base_currency
+        measured = measure(event, text.decode(), base)
+        if measured.blocked is not None:
+            return measured
+        suspicion = self._inspector.inspect(call.appspace, event, measured, call.switches.fraud, base, call.user_agent)
+        if suspicion is None:
+            return measured
+        if suspicion.severity == BLOCKS:
+            return measured._replace(blocked=suspicion.rule)
+        return measured._replace(flagged=suspicion.rule)
 
 
 def _over_quota() -> web.Response:

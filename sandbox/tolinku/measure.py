@@ -16,7 +16,8 @@ QUANTITY_DIGITS = Decimal("1e-4")
 
 class Measured(NamedTuple):
     """One event as it will be stored. `revenue` in `currency`, rounded to its minor unit; `items_sold` only for
-    purchases. `blocked` says why the event is silently ignored; None when it counts.
+    purchases. `blocked` says why the event is silently ignored; None when it counts. `flagged` says what is suspicious
+    about one that counts.
     """
 
     event_type: str
@@ -28,6 +29,7 @@ class Measured(NamedTuple):
     items_sold: Decimal | None
     blocked: str | None
     raw: str
+    flagged: str | None = None
 
 
 def measure(event: dict[str, Any], raw: str, base_currency: str) -> Measured:

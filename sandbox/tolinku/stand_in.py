@@ -12,8 +12,10 @@ from aiohttp import web
 from sandbox.tolinku.arrivals import Arrivals
 from sandbox.tolinku.control import Control
 from sandbox.tolinku.door import Door
+from sandbox.tolinku.erasure import Erasure
+from sandbox.tolinku.fraud import Inspector
 from sandbox.tolinku.ingestion import Ingestion
-from sandbox.tolinku.reports import Reports
+from sandbox.tolinku.queries.reports import REPORTS, Reports
 from sandbox.tolinku.switches import Switchboard
 from sandbox.tolinku.writer import Writer
 
@@ -26,7 +28,8 @@ if TYPE_CHECKING:
     from sandbox.faults.injector import Injector
     from sandbox.tolinku.appspaces import Appspaces
 
-ROOT = "/v1/api/analytics/ecommerce"
+ANALYTICS = "/v1/api/analytics"
+ROOT = f"{ANALYTICS}/ecommerce"
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,11 +52,15 @@ async def tolinku(
     await writer.start()
     try:
         door = Door(appspaces, switchboard, injector, stage, clock)
-        ingestion, reports = Ingestion(writer), Reports(arrivals, clock)
+        ingestion, reports = Ingestion(writer, Inspector(clock)), Reports(arrivals, clock)
         routes = [
             web.post(f"{ROOT}/track", door.sending(ingestion.track)),
             web.post(f"{ROOT}/batch", door.sending(ingestion.batch)),
-            web.get(f"{ROOT}/overview", door.reading(reports.overview), allow_head=False),
+            *(
+                web.get(f"{ROOT}/{name}", door.reading(reports.answering(report)), allow_head=False)
+                for name, report in REPORTS.items()
+            ),
+            web.delete(f"{ANALYTICS}/user/{{user_id}}", door.reading(Erasure(writer).user)),
         ]
         yield Tolinku(routes, Control(arrivals, switchboard, appspaces).routes(), writer)
     finally:

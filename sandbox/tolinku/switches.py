@@ -5,10 +5,12 @@ appspace or for all.
 from __future__ import annotations
 
 from typing import Annotated, Literal
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import msgspec
 
 from sandbox.money import EUROS
+from sandbox.tolinku.fraud import Fraud
 
 
 class Switches(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -48,13 +50,28 @@ class Switches(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     end_inclusive: bool = True
     """Whether a report's `end` is its last day, or the day after it."""
 
+    time_zone: str = "UTC"
+    """Whose midnight begins a day, and a month of the cohorts."""
+
+    reads_request: bool = False
+    """Whether device, platform and the bot rule read the request's User-Agent where an event says nothing. It is kept
+    from then on, not for what has arrived.
+    """
+
+    fraud: Fraud = Fraud()
+    """The fraud rules."""
+
     retention_days: Annotated[int, msgspec.Meta(ge=1)] = 730
     """What `days` is clamped to; the vendor's plans have 7, 180, 365 and 730."""
 
     def __post_init__(self) -> None:
-        """Refuse a base currency without a rate, with ValueError."""
+        """Refuse a base currency without a rate, and a zone that there is not, with ValueError."""
         if self.base_currency not in EUROS:
             raise ValueError(f"base_currency: there is no rate for {self.base_currency}")
+        try:
+            ZoneInfo(self.time_zone)
+        except (ZoneInfoNotFoundError, ValueError, OSError) as error:  # OSError: the name of a folder of zones
+            raise ValueError(f"time_zone: there is no {self.time_zone}") from error
 
 
 class Switchboard:

@@ -14,6 +14,7 @@ import duckdb
 from runtime.errors import one_line
 from sandbox.tolinku.arrivals import instant
 from sandbox.tolinku.deduplication import DEDUPLICATED, Order
+from sandbox.tolinku.deletions import Deletions, Wish
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -50,22 +51,32 @@ class _Delivery:
     appspace: str
     events: Sequence[Measured]
     across_types: bool
+    user_agent: str | None
     at: float
     receipt: asyncio.Future[Receipt]
 
 
-class Writer:
-    """Stores events. Life: `start` (in the event loop's thread) → `store` … → `close`.
+@dataclass(slots=True)
+class _Deletion:
+    appspace: str
+    user_id: str
+    receipt: asyncio.Future[Receipt]
+    events: Sequence[Measured] = ()
 
-    `store` takes requests in the order of the calls; so are their arrivals numbered.
+
+class Writer:
+    """Stores events, and removes a user's. Life: `start` (in the event loop's thread) → `store`, `remove` … → `close`.
+
+    Requests are taken in the order of the calls; so are their arrivals numbered.
     """
 
     def __init__(self, arrivals: Arrivals, clock: Clock) -> None:
         self._arrivals = arrivals
         self._clock = clock
-        self._queue: queue.SimpleQueue[_Delivery | None] = queue.SimpleQueue()
+        self._queue: queue.SimpleQueue[_Delivery | _Deletion | None] = queue.SimpleQueue()
         self._pending = 0
         self._fault: str | None = None
+        self._removal_fault: str | None = None
         self._thread: threading.Thread | None = None
 
     async def start(self) -> None:
@@ -75,9 +86,11 @@ class Writer:
         self._thread = threading.Thread(target=self._run, args=(table,), name="sandbox-writer")
         self._thread.start()
 
-    async def store(self, appspace: str, events: Sequence[Measured], *, across_types: bool) -> Receipt:
+    async def store(
+        self, appspace: str, events: Sequence[Measured], *, across_types: bool, user_agent: str | None = None
+    ) -> Receipt:
         """Store `events` (at least one) and return when they are committed. `across_types`: a refund is a duplicate
-        of its purchase.
+        of its purchase; `user_agent`: the request's, if it is to be kept.
 
         Raises Overloaded at once, NotStored when the commit failed. A caller who is cancelled does not take the
         events back.
@@ -86,12 +99,21 @@ class Writer:
             raise Overloaded("too many events are waiting for the disk")
         receipt: asyncio.Future[Receipt] = self._loop.create_future()
         self._pending += len(events)
-        self._queue.put(_Delivery(appspace, events, across_types, self._clock.now(), receipt))
+        self._queue.put(_Delivery(appspace, events, across_types, user_agent, self._clock.now(), receipt))
         return await receipt
 
+    async def remove(self, appspace: str, user_id: str) -> None:
+        """Have the events removed that the user sent until now; return when that is sure to happen, within moments.
+
+        Raises NotStored when it could not be written down.
+        """
+        receipt: asyncio.Future[Receipt] = self._loop.create_future()
+        self._queue.put(_Deletion(appspace, user_id, receipt))
+        await receipt
+
     def fault(self) -> str | None:
-        """Return why the last commit failed, None when it did not."""
-        return self._fault
+        """Return why the last commit or removal failed, None when none did."""
+        return self._fault or self._removal_fault
 
     async def close(self) -> None:
         """Commit what was taken, then end the thread. Idempotent."""
@@ -103,6 +125,7 @@ class Writer:
 
     def _run(self, table: _Table) -> None:
         try:
+            self._removal_fault = table.remove()
             while group := self._group():
                 outcome: Sequence[Receipt] | Exception
                 try:
@@ -112,12 +135,13 @@ class Writer:
                 # The loop is gone only when it was stopped with requests still waiting: nobody is left to be told.
                 with suppress(RuntimeError):
                     self._loop.call_soon_threadsafe(self._settle, group, outcome)
+                self._removal_fault = table.remove()
         finally:
             table.close()
 
-    def _group(self) -> list[_Delivery]:
-        """Wait for a delivery and return it with those behind it; nothing when the writer is closed."""
-        group: list[_Delivery] = []
+    def _group(self) -> list[_Delivery | _Deletion]:
+        """Wait for a request and return it with those behind it; nothing when the writer is closed."""
+        group: list[_Delivery | _Deletion] = []
         events = 0
         while events < GROUP_EVENTS:
             try:
@@ -132,7 +156,7 @@ class Writer:
             events += len(delivery.events)
         return group
 
-    def _settle(self, group: list[_Delivery], outcome: Sequence[Receipt] | Exception) -> None:
+    def _settle(self, group: list[_Delivery | _Deletion], outcome: Sequence[Receipt] | Exception) -> None:
         self._pending -= sum(len(delivery.events) for delivery in group)
         self._fault = f"arrivals cannot be stored: {one_line(outcome)}" if isinstance(outcome, Exception) else None
         for index, delivery in enumerate(group):
@@ -154,16 +178,26 @@ class _Table:
         self._window: DeduplicationWindow = arrivals.recent_orders(now)
         self._connection = arrivals.connect()
         self._appender = self._connection.appender("arrivals")
+        self._deletions = Deletions(self._connection)
 
-    def commit(self, group: Sequence[_Delivery]) -> list[Receipt]:
+    def commit(self, group: Sequence[_Delivery | _Deletion]) -> list[Receipt]:
         """Store the group in one transaction, all or nothing. Raises what DuckDB raised when it failed."""
         rows: list[tuple[object, ...]] = []
         counted: list[Order] = []
-        receipts = [self._append(delivery, rows, counted) for delivery in group]
+        wishes: list[Wish] = []
+        receipts: list[Receipt] = []
+        for request in group:
+            if isinstance(request, _Deletion):
+                last = self._next + len(rows) - 1
+                wishes.append(Wish(request.appspace, request.user_id, last))
+                receipts.append(Receipt(last, 0, 0))
+            else:
+                receipts.append(self._append(request, rows, counted))
         try:
             self._connection.begin()
             self._appender.append_rows(rows)
             self._appender.flush()
+            self._deletions.write(wishes)
             self._connection.commit()
         except Exception:
             for order in counted:
@@ -175,6 +209,14 @@ class _Table:
             raise
         self._next += len(rows)
         return receipts
+
+    def remove(self) -> str | None:
+        """Remove what users want removed, and return why that failed, None when it did not: then it is still to do."""
+        try:
+            self._deletions.carry_out()
+        except duckdb.Error as error:
+            return f"users' events cannot be removed: {one_line(error)}"
+        return None
 
     def _append(self, delivery: _Delivery, rows: list[tuple[object, ...]], counted: list[Order]) -> Receipt:
         first = self._next + len(rows)
@@ -191,7 +233,18 @@ class _Table:
                     counted.append(order)
             ignored += reason is not None
             # The first seven of an event's values stand in the order of the table's columns.
-            rows.append((number, arrived_at, delivery.appspace, *event[:7], reason, event.raw))
+            rows.append(
+                (
+                    number,
+                    arrived_at,
+                    delivery.appspace,
+                    *event[:7],
+                    reason,
+                    event.raw,
+                    None if reason else event.flagged,
+                    delivery.user_agent,
+                )
+            )
         return Receipt(first, len(delivery.events), ignored)
 
     def close(self) -> None:

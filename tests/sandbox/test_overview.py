@@ -22,15 +22,16 @@ from sandbox.database import Database
 from sandbox.money import EUROS, rates_to
 from sandbox.tolinku.arrivals import Arrivals
 from sandbox.tolinku.measure import measure
-from sandbox.tolinku.overview import overview
-from sandbox.tolinku.period import period
+from sandbox.tolinku.queries.overview import overview
+from sandbox.tolinku.queries.period import period
+from sandbox.tolinku.queries.question import Question
 from sandbox.tolinku.writer import Writer
 from tests.sandbox.running import Running, purchase, refund, running
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from sandbox.tolinku.overview import Overview
+    from sandbox.tolinku.queries.overview import Overview
 
 DAY = 24 * 60 * 60
 
@@ -175,7 +176,7 @@ def computed() -> Iterator[Callable[[list[dict[str, Any]], str], Overview]]:
             runner.run(writer.store(appspace, measured, across_types=False))
             span = period({}, clock.now(), retention_days=30, end_inclusive=True)
             with closing(arrivals.connect()) as connection:
-                return overview(connection, appspace, span, base)
+                return overview(Question(appspace, span, base, {}, connection))
 
         yield compute
         runner.run(writer.close())

@@ -38,6 +38,7 @@ async def test_what_a_line_holds(sandbox: Running) -> None:
         "revenue": 10.5,
         "items_sold": 1,
         "ignored": None,
+        "flagged": None,
     }
 
 
