@@ -29,7 +29,8 @@ if TYPE_CHECKING:
 Severity: TypeAlias = Literal[0, 1, 2]
 
 BLOCKS: Severity = 2
-BOT = re.compile(r"bot\b|crawl|spider|headless", re.IGNORECASE)
+BOT = re.compile(r"(?<!cu)bot\b|crawl|spider|headless", re.IGNORECASE)
+"""What the User-Agents of bots have in them; Cubot makes telephones."""
 
 
 class Fraud(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

@@ -98,7 +98,19 @@ async def test_the_rate_limit(tmp_path: Path) -> None:
         assert (await sandbox.batch(VIEW)).status == 200
 
 
-@pytest.mark.parametrize("body", [b"{", b"[]", b'{"plan": "gold"}', b'{"quota": true}', b'{"base_currency": "XXX"}'])
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"{",
+        b"[]",
+        b'{"plan": "gold"}',
+        b'{"quota": true}',
+        b'{"base_currency": "XXX"}',
+        b'{"time_zone": "Mars/Olympus"}',
+        b'{"time_zone": "Europe"}',
+        b'{"time_zone": "../x"}',
+    ],
+)
 async def test_wrong_switches_are_refused(sandbox: Running, body: bytes) -> None:
     answer = await sandbox.request("PUT", f"{sandbox.control_url}/switches", body)
     assert answer.status == 400

@@ -35,9 +35,9 @@ orders as (select * from chosen where event_type = 'purchase')
 ITEMS = """
 lines as (
     select arrival, event_type, cart, position, item ->> '$.item_id' as item_id, item ->> '$.item_name' as item_name,
-        quantity, coalesce(round(worth * rates.rate, $digits), 0) as worth
+        quantity, coalesce(round(worth::decimal(38, 4) * rates.rate, $digits), 0) as worth
     from (
-        select *, try_cast(price * quantity as decimal(18, 4)) as worth,
+        select *, try_cast(price::decimal(38, 4) * quantity as decimal(18, 4)) as worth,
             upper(coalesce(nullif(item ->> '$.currency', ''), currency)) as paid_in
         from (
             select *, try_cast(item ->> '$.price' as decimal(18, 4)) as price,

@@ -1,0 +1,55 @@
+"""Every report on 100,000 events, in less than a second."""
+
+from __future__ import annotations
+
+import time
+from contextlib import closing
+from typing import TYPE_CHECKING
+
+import pytest
+
+from sandbox.tolinku.queries.reports import REPORTS
+from tests.sandbox.desk import Desk, opened
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+# 5,000 users over 100 days; each tenth event is an order, ten campaigns.
+EVENTS = """
+insert into arrivals
+select n, to_timestamp($now) at time zone 'UTC' - to_seconds((100000 - n) * 86),
+    'acme', kind, case kind when 'purchase' then 'o' || n end, 'u' || user, 'c' || n // 10,
+    'USD', case kind when 'purchase' then n % 500 + 0.99 end, case kind when 'purchase' then 2 end, null,
+    to_json({
+        event_type: kind, campaign: 'spring ' || n // 7 % 10, source: 'email', platform: 'ios', coupon_code: 'SAVE' || n % 30,
+        note: repeat('x', 200), properties: {medium: 'newsletter', country: 'DE'},
+        items: [{item_id: 'sku ' || n % 500, item_name: 'T-Shirt', price: 24.99, quantity: 2},
+                {item_id: 'sku ' || n % 7, item_name: 'Hoodie', price: 50, quantity: 1}]
+    })::varchar,
+    null, null
+from (
+    select range as n, range * 7919 % 5000 as user,
+        ['view_item', 'add_to_cart', 'view_item', 'view_cart', 'view_item', 'begin_checkout', 'view_item', 'search',
+         'view_item', 'purchase'][range * 31 % 97 % 10 + 1] as kind
+    from range(1, 100001)
+)
+"""
+
+
+@pytest.fixture(scope="module")
+def desk() -> Iterator[Desk]:
+    with opened() as desk:
+        with closing(desk.arrivals.connect()) as connection:
+            connection.execute(EVENTS, {"now": desk.clock.now()})
+        yield desk
+
+
+@pytest.mark.parametrize("report", [*REPORTS, "attribution?linear", "attribution?time_decay"])
+def test_in_less_than_a_second(desk: Desk, report: str) -> None:
+    name, _, model = report.partition("?")
+    asked = {"model": model or "last_click", "window": "90", "days": "100", "user_id": "u7"}
+    began = time.perf_counter()
+    answer = desk.ask(name, "acme", "EUR", **asked)
+    took = time.perf_counter() - began
+    assert answer
+    assert took < 1
