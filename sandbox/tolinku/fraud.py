@@ -21,8 +21,6 @@ from sandbox.money import EUROS
 from sandbox.tolinku.rate_limit import RateLimit
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from runtime.clock import Clock
     from sandbox.tolinku.measure import Measured
 
@@ -68,29 +66,24 @@ class Inspector:
         """Return the most severe of the rules that a good event breaks, None when it breaks none. `base`: the base
         currency; `user_agent`: the request's, as far as it is read.
         """
-        broken = [
-            Suspicion(rule, severity)
-            for rule, severity in self._broken(appspace, event, measured, rules, base, user_agent)
-            if severity
-        ]
-        return max(broken, key=lambda suspicion: suspicion.severity, default=None)
-
-    def _broken(
-        self, appspace: str, event: dict[str, Any], measured: Measured, rules: Fraud, base: str, user_agent: str | None
-    ) -> Iterator[tuple[str, Severity]]:
-        if rules.bot and _is_bot(event.get("properties") or {}, user_agent):
-            yield "bot", rules.bot
+        broken = []
+        properties = event.get("properties")
+        if (properties or user_agent) and _is_bot(properties or {}, user_agent):
+            broken.append(Suspicion("bot", rules.bot))
         if rules.most_revenue is not None and _worth(measured, base) > rules.most_revenue:
-            yield "revenue", rules.revenue
+            broken.append(Suspicion("revenue", rules.revenue))
         if rules.currencies is not None and measured.revenue is not None and measured.currency not in rules.currencies:
-            yield "currency", rules.currency
+            broken.append(Suspicion("currency", rules.currency))
+        if rules.events_per_minute is not None and self._hurries(appspace, measured, rules.events_per_minute):
+            broken.append(Suspicion("velocity", rules.velocity))
+        if not broken:
+            return None
+        worst = max(broken, key=lambda suspicion: suspicion.severity)
+        return worst if worst.severity else None
+
+    def _hurries(self, appspace: str, measured: Measured, limit: int) -> bool:
         actor = measured.user_id or measured.cart_id
-        if (
-            rules.events_per_minute is not None
-            and actor is not None
-            and not self._velocity.take(f"{appspace} {actor}", rules.events_per_minute).allowed
-        ):
-            yield "velocity", rules.velocity
+        return actor is not None and not self._velocity.take(f"{appspace} {actor}", limit).allowed
 
 
 def _is_bot(properties: dict[str, Any], user_agent: str | None) -> bool:

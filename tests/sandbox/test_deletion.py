@@ -7,10 +7,10 @@ from contextlib import closing
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
-import duckdb
 import pytest
 
 from sandbox.database import Database
+from sandbox.tolinku import deletions
 from sandbox.tolinku.arrivals import Arrivals
 from tests.sandbox.running import PUBLISHABLE, SECRET, VIEW, Answer, Running, purchase, running
 
@@ -84,18 +84,12 @@ async def test_what_a_killed_process_left_is_done_at_the_next_start(tmp_path: Pa
         await users(sandbox, ["u2"])
 
 
-async def test_a_file_of_the_first_version_is_brought_up_to_date(tmp_path: Path) -> None:
-    async with running(tmp_path) as sandbox:
-        await sandbox.batch(purchase("o1", 5))
-    await asyncio.to_thread(alter, tmp_path, ["drop column user_agent", "drop column flagged"], "drop table deletions")
-    async with running(tmp_path) as sandbox:
-        await sandbox.batch(purchase("o1", 5), purchase("o2", 5))
-        assert (await sandbox.overview()).body["total_orders"] == 2
-        await delete(sandbox, "u1")
-
-
-def alter(path: Path, changes: list[str], *more: str) -> None:
-    connection = duckdb.connect(path / "sandbox.duckdb")
-    for statement in [*(f"alter table arrivals {change}" for change in changes), *more]:
-        connection.execute(statement)
-    connection.close()
+async def test_a_removal_that_fails_is_told_and_tried_again(sandbox: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+    await sandbox.batch(VIEW)
+    monkeypatch.setattr(deletions, "REMOVE", "delete from nowhere")
+    assert (await delete(sandbox, "u1")).status == 200
+    await sandbox.batch(VIEW | {"user_id": "u2"})
+    await users(sandbox, ["u1", "u2"])
+    monkeypatch.undo()
+    await sandbox.batch(VIEW | {"user_id": "u2"})
+    await users(sandbox, ["u2", "u2"])

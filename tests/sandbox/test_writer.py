@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import closing
 from typing import TYPE_CHECKING
 
 import pytest
 
 from runtime.clock import ManualClock
 from sandbox.database import Database
+from sandbox.tolinku import deletions
 from sandbox.tolinku import writer as writer_module
 from sandbox.tolinku.arrivals import Arrivals
 from sandbox.tolinku.measure import measure
@@ -112,3 +114,28 @@ async def test_closing_commits_what_was_taken(arrivals: Arrivals) -> None:
     await writer.close()
     assert len(await asyncio.gather(*stores)) == 50
     assert arrivals.last() == 50
+
+
+async def test_a_removal_that_fails_shows_in_the_health(
+    writer: Writer, arrivals: Arrivals, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await writer.store("acme", [order("o1")._replace(user_id="u1")], across_types=False)
+    monkeypatch.setattr(deletions, "REMOVE", "delete from nowhere")
+    await writer.remove("acme", "u1")
+    await writer.store("acme", [order("o2")], across_types=False)
+    assert "users' events cannot be removed" in (writer.fault() or "")
+    monkeypatch.undo()
+    await writer.close()
+    again = Writer(arrivals, ManualClock())
+    await again.start()
+    assert (await again.store("acme", [order("o3")], across_types=False)).first == 3
+    await again.close()
+    assert again.fault() is None
+    assert sum(row.arrivals for row in arrivals.counts()) == 2
+
+
+async def test_a_wish_that_cannot_be_written_down_is_refused(writer: Writer, arrivals: Arrivals) -> None:
+    with closing(arrivals.connect()) as connection:
+        connection.execute("drop table deletions")
+    with pytest.raises(NotStored, match="deletions"):
+        await writer.remove("acme", "u1")
