@@ -137,7 +137,8 @@ def _orders(question: Question, window: int) -> Sequence[_Order]:
     orders: dict[int, _Order] = {}
     rows = question.rows(QUERY, {"from": start, "window": window}, since=since)
     for arrival, revenue, campaign, source, medium, seconds in rows:
-        order = orders.setdefault(arrival, _Order(question.money(revenue), []))
+        if (order := orders.get(arrival)) is None:
+            order = orders[arrival] = _Order(question.money(revenue), [])
         if campaign is not None:
             order.leads.append(_Lead((campaign, source, medium), seconds / SECONDS_OF_DAY))
     return list(orders.values())
