@@ -2,36 +2,25 @@
 
 from __future__ import annotations
 
-import asyncio
 import itertools
-import tempfile
 from collections import defaultdict
-from contextlib import closing
-from decimal import ROUND_HALF_UP, Decimal
-from pathlib import Path
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 import hypothesis
-import orjson
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from runtime.clock import ManualClock
-from sandbox.database import Database
 from sandbox.money import EUROS, rates_to
-from sandbox.tolinku.arrivals import Arrivals
-from sandbox.tolinku.measure import measure
-from sandbox.tolinku.queries.overview import overview
-from sandbox.tolinku.queries.period import period
-from sandbox.tolinku.queries.question import Question
-from sandbox.tolinku.writer import Writer
+from tests.sandbox.desk import opened
+from tests.sandbox.oracle import DIGITS, in_base, percent, rounded
 from tests.sandbox.running import Running, purchase, refund, running
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-
-    from sandbox.tolinku.queries.overview import Overview
+    from pathlib import Path
 
 DAY = 24 * 60 * 60
 
@@ -160,33 +149,23 @@ EVENTS = st.lists(
 
 
 @pytest.fixture(scope="module")
-def computed() -> Iterator[Callable[[list[dict[str, Any]], str], Overview]]:
+def computed() -> Iterator[Callable[[list[dict[str, Any]], str], dict[str, Any]]]:
     """A function that stores events in an appspace of their own and returns its overview."""
-    clock = ManualClock()
     names = (f"space{number}" for number in itertools.count())
-    with tempfile.TemporaryDirectory() as folder, asyncio.Runner() as runner:
-        database = Database(Path(folder))
-        arrivals = Arrivals(database)
-        writer = Writer(arrivals, clock)
-        runner.run(writer.start())
+    with opened() as desk:
 
-        def compute(events: list[dict[str, Any]], base: str) -> Overview:
+        def compute(events: list[dict[str, Any]], base: str) -> dict[str, Any]:
             appspace = next(names)
-            measured = [measure(event, orjson.dumps(event).decode(), base) for event in events]
-            runner.run(writer.store(appspace, measured, across_types=False))
-            span = period({}, clock.now(), retention_days=30, end_inclusive=True)
-            with closing(arrivals.connect()) as connection:
-                return overview(Question(appspace, span, base, {}, connection))
+            desk.store(appspace, events, base)
+            return desk.ask("overview", appspace, base)
 
         yield compute
-        runner.run(writer.close())
-        database.close()
 
 
 @hypothesis.settings(deadline=None)  # a busy disk is no fault
 @given(events=EVENTS, base=st.sampled_from(["EUR", "USD", "JPY", "KWD"]))
 def test_against_plain_decimals(
-    computed: Callable[[list[dict[str, Any]], str], Overview], events: list[dict[str, Any]], base: str
+    computed: Callable[[list[dict[str, Any]], str], dict[str, Any]], events: list[dict[str, Any]], base: str
 ) -> None:
     found = computed(events, base)
     assert found == expected(events, base)
@@ -194,7 +173,7 @@ def test_against_plain_decimals(
 
 def expected(events: list[dict[str, Any]], base: str) -> dict[str, Any]:
     """What `overview` must say, by the plainest means."""
-    digits = {"JPY": 0, "KWD": 3}.get(base, 2)
+    digits = DIGITS.get(base, 2)
     sums: dict[str, Decimal] = defaultdict(Decimal)
     counts: dict[str, int] = defaultdict(int)
     carts: dict[str, set[str]] = defaultdict(set)
@@ -208,7 +187,9 @@ def expected(events: list[dict[str, Any]], base: str) -> dict[str, Any]:
         counts[kind] += 1
         carts[event.get("cart_id") or event.get("user_id") or ""].add(kind)
         if event.get("revenue") is not None:
-            sums[kind] += in_base(event["revenue"], (event.get("currency") or base).upper(), base, digits)
+            currency = (event.get("currency") or base).upper()
+            own = rounded(Decimal(str(event["revenue"])), DIGITS.get(currency, 2))
+            sums[kind] += in_base(own, currency, base)
         if kind == "purchase":
             for item in event.get("items", ()):
                 sums["items"] += Decimal(1) if item.get("quantity") is None else Decimal(str(item["quantity"]))
@@ -226,20 +207,6 @@ def expected(events: list[dict[str, Any]], base: str) -> dict[str, Any]:
         "add_to_cart_rate": percent(counts["add_to_cart"], counts["view_item"]),
         "days": 30,
     }
-
-
-def in_base(revenue: float, currency: str, base: str, digits: int) -> Decimal:
-    own = {"JPY": 0, "KRW": 0, "VND": 0, "CLP": 0, "ISK": 0, "XOF": 0, "KWD": 3, "BHD": 3, "TND": 3}.get(currency, 2)
-    rate = Decimal(1) if currency == base else rates_to(base).get(currency, Decimal(0))
-    return rounded(rounded(Decimal(str(revenue)), own) * rate, digits)
-
-
-def rounded(amount: Decimal, digits: int) -> Decimal:
-    return amount.quantize(Decimal(10) ** -digits, ROUND_HALF_UP)
-
-
-def percent(part: int, whole: int) -> Decimal:
-    return rounded(Decimal(100 * part) / whole, 1) if whole else Decimal(0)
 
 
 def test_rates() -> None:
