@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from zoneinfo import ZoneInfo
+
+_FORM: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}(T[0-9]{2}:[0-9]{2}(:[0-9]{2}(\.[0-9]+)?)?)?")
 
 
 class LocalTimes:
@@ -23,17 +26,30 @@ class LocalTimes:
         self._before: datetime | None = None
 
     def read(self, text: str) -> datetime:
-        """Return `2025-03-06`, `2025-03-06T11:00` or `2025-03-06T11:00:00` as an aware time. Raises ValueError for anything else."""
+        """Return `2025-03-06`, `2025-03-06T11:00` or `2025-03-06T11:00:00`, with or without a fraction, as an aware time.
+
+        Raises ValueError for anything else, and for times at the ends of the calendar that lie beyond it in UTC.
+        """
+        naive = _naive(text)
         try:
-            naive = datetime.fromisoformat(text)
-        except (TypeError, ValueError):
-            raise ValueError(f"no local time: {text!r:.40}") from None
-        if naive.tzinfo is not None:
-            raise ValueError(f"a time with an offset where a local one is expected: {text!r:.40}")
-        first = naive.replace(tzinfo=self._zone).astimezone(UTC)
-        second = naive.replace(tzinfo=self._zone, fold=1).astimezone(UTC)
+            first = naive.replace(tzinfo=self._zone).astimezone(UTC)
+            second = naive.replace(tzinfo=self._zone, fold=1).astimezone(UTC)
+        except OverflowError:
+            raise ValueError(f"a time beyond the calendar: {text!r:.40}") from None
         found = first
         if self._before is not None and first <= self._before < second:
             found = second
         self._before = found
         return found.astimezone(self._zone)
+
+
+def _naive(text: str) -> datetime:
+    try:
+        naive = datetime.fromisoformat(text)
+    except (TypeError, ValueError):
+        raise ValueError(f"no local time: {text!r:.40}") from None
+    if naive.tzinfo is not None:
+        raise ValueError(f"a time with an offset where a local one is expected: {text!r:.40}")
+    if _FORM.fullmatch(text) is None:  # Python reads weeks, and dates without hyphens
+        raise ValueError(f"no local time: {text!r:.40}")
+    return naive
