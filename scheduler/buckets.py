@@ -102,8 +102,8 @@ def shifted(window: Window, compare: Compare) -> Window:
     """Return the window that holds all that the buckets of `window`, of any resolution, are compared with, in its zone.
 
     The same clock times on earlier dates, a day that its month lacks being the month's last; whole months map to whole
-    months. A window that is not empty never becomes so: a time that the clock jumps over lies as far behind the jump, and
-    one that comes twice is both, unless the window's own is one of two. Raises ValueError for a window without a zone.
+    months. A time that the clock jumps over lies as far behind the jump, and one that comes twice is both, unless the window's
+    own is one of two. Raises ValueError for a window without a zone.
     """
     zone = _zone_of(window)
     final = (window.end.astimezone(UTC) - _INSTANT).astimezone(zone)

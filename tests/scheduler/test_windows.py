@@ -3,37 +3,46 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from itertools import pairwise
+from time import process_time
+from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import SecretStr
 
 from runtime.settings import AccountSettings, ExportSettings
-from scheduler.coverage import Coverage
-from scheduler.local_times import LocalTimes
+from scheduler.buckets import buckets, widened
 from scheduler.plan import Plan, Shape, Window
-from scheduler.schedule import Schedule, jitter
 from scheduler.windows import days, final, lookback, slices
 
 if TYPE_CHECKING:
+    from scheduler.buckets import WeekStart
     from schemas.exports import Resolution
 
 COPENHAGEN = ZoneInfo("Europe/Copenhagen")
 NOW = datetime(2026, 11, 19, 14, 30, tzinfo=COPENHAGEN)
-EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
-HOUR = timedelta(hours=1)
-SPANS = st.lists(st.tuples(st.integers(0, 60), st.integers(0, 60)), max_size=12)
+LORD_HOWE = ZoneInfo("Australia/Lord_Howe")
 
 
-def plan(resolution: Resolution = "DAY", *, back: str = "3d", most: int | None = None, axis: bool = True) -> Plan:
-    account = AccountSettings(name="a", source="profitmetrics", url="http://127.0.0.1", api_key=SecretStr("k"))
-    export = ExportSettings.model_validate(
-        {"name": "e", "account": "a", "dataset": "d", "every": "1h", "timezone": "Europe/Copenhagen", "lookback": back}
+def plan(
+    resolution: Resolution = "DAY",
+    *,
+    back: str = "3d",
+    most: int | None = None,
+    axis: bool = True,
+    zone: ZoneInfo = COPENHAGEN,
+    week_starts: WeekStart = "monday",
+) -> Plan:
+    account = AccountSettings(
+        name="a", source="profitmetrics", url="http://127.0.0.1", api_key=SecretStr("k"), week_starts=week_starts
     )
-    return Plan(export, account, Shape(resolution, COPENHAGEN, time_axis=axis, max_buckets=most))
+    export = ExportSettings.model_validate(
+        {"name": "e", "account": "a", "dataset": "d", "every": "1h", "timezone": zone.key, "lookback": back}
+    )
+    return Plan(export, account, Shape(resolution, zone, time_axis=axis, max_buckets=most))
 
 
 @pytest.mark.parametrize(
@@ -51,6 +60,48 @@ def test_a_lookback_is_widened_to_whole_buckets(resolution: Resolution, start: s
     assert (window.start.isoformat(), window.end.isoformat()) == (start, end)
 
 
+def test_weeks_begin_on_the_accounts_day() -> None:
+    window = lookback(plan("WEEK", week_starts="sunday"), NOW, None)
+    assert (window.start.isoformat(), window.end.isoformat()) == (
+        "2026-11-15T00:00:00+01:00",
+        "2026-11-22T00:00:00+01:00",
+    )
+
+
+@pytest.mark.parametrize("resolution", ["WEEK", "MONTH", "QUARTER", "YEAR"])
+def test_a_short_lookback_never_asks_for_part_of_a_bucket_that_is_over(resolution: Resolution) -> None:
+    for days_on in range(400):
+        now = NOW + timedelta(days=days_on)
+        window = lookback(plan(resolution, back="1d"), now, None)
+        over = final(window, plan(resolution), now)
+        assert window.start <= now < window.end
+        assert list(slices(window, plan(resolution))) == [window]
+        assert over is None or over.start == window.start
+
+
+@pytest.mark.parametrize(
+    ("now", "start", "end"),
+    [
+        ("2026-10-25T00:30:00Z", "2026-10-24T00:00:00+02:00", "2026-10-25T02:00:00+01:00"),  # the first hour of two
+        ("2026-10-25T00:59:59Z", "2026-10-24T00:00:00+02:00", "2026-10-25T02:00:00+01:00"),
+        ("2026-10-25T01:30:00Z", "2026-10-24T00:00:00+02:00", "2026-10-25T03:00:00+01:00"),  # the second
+        ("2026-10-25T02:00:00Z", "2026-10-24T00:00:00+02:00", "2026-10-25T04:00:00+01:00"),
+        ("2026-03-29T00:59:59.5Z", "2026-03-28T00:00:00+01:00", "2026-03-29T03:00:00+02:00"),
+        ("2026-03-29T01:00:00Z", "2026-03-28T00:00:00+01:00", "2026-03-29T04:00:00+02:00"),
+    ],
+)
+def test_a_lookback_ends_with_the_running_hour_when_clocks_change(now: str, start: str, end: str) -> None:
+    window = lookback(plan("HOUR", back="1d"), datetime.fromisoformat(now), None)
+    assert (window.start.isoformat(), window.end.isoformat()) == (start, end)
+
+
+def test_a_lookback_may_reach_to_the_vendors_beginning() -> None:
+    beginning = datetime(2026, 11, 11, tzinfo=COPENHAGEN)
+    window = lookback(plan("WEEK"), NOW, beginning)
+    assert window.start.isoformat() == "2026-11-09T00:00:00+01:00"
+    assert lookback(plan("TOTAL"), NOW, beginning).start == beginning
+
+
 def test_only_what_is_over_is_final() -> None:
     window = lookback(plan(), NOW, None)
     over = final(window, plan(), NOW)
@@ -60,6 +111,16 @@ def test_only_what_is_over_is_final() -> None:
     assert final(window, plan("TOTAL"), NOW) is None
 
 
+@pytest.mark.parametrize(
+    ("resolution", "start", "end"), [("WEEK", "2026-10-19", "2026-11-16"), ("MONTH", "2026-11-01", "2026-11-01")]
+)
+def test_only_whole_buckets_are_final(resolution: Resolution, start: str, end: str) -> None:
+    clamped = Window(datetime(2026, 10, 14, tzinfo=COPENHAGEN), datetime(2026, 11, 18, tzinfo=COPENHAGEN))
+    over = final(clamped, plan(resolution), NOW)
+    assert (over is None) == (start == end)
+    assert over is None or (f"{over.start.date()}", f"{over.end.date()}") == (start, end)
+
+
 def test_slices_are_as_large_as_may_be_and_the_newest_comes_first() -> None:
     window = days(plan(), "2026-10-20", "2026-10-29")
     found = list(slices(window, plan(most=4)))
@@ -67,69 +128,48 @@ def test_slices_are_as_large_as_may_be_and_the_newest_comes_first() -> None:
     assert [each.start.day for each in slices(window, plan(axis=False))] == [29, 28, 27, 26, 25, 24, 23, 22, 21, 20]
 
 
-@given(SPANS, SPANS, st.tuples(st.integers(0, 60), st.integers(0, 60)))
-def test_coverage_is_a_set_of_hours(
-    added: list[tuple[int, int]], taken: list[tuple[int, int]], within: tuple[int, int]
+def test_days_are_whole_buckets_too() -> None:
+    month = days(plan("MONTH"), "2026-02-10", "2026-03-01")
+    assert (month.start.isoformat(), month.end.isoformat()) == (
+        "2026-02-01T00:00:00+01:00",
+        "2026-04-01T00:00:00+02:00",
+    )
+    total = days(plan("TOTAL"), "2026-03-29", "2026-03-29")
+    assert (total.start.isoformat(), total.end.isoformat()) == (
+        "2026-03-29T00:00:00+01:00",
+        "2026-03-30T00:00:00+02:00",
+    )
+
+
+@given(
+    st.datetimes(datetime(2025, 1, 1), datetime(2027, 1, 1)),  # noqa: DTZ001  # given a zone at once
+    st.integers(1, 5_000),
+    st.sampled_from(["HOUR", "DAY", "WEEK", "MONTH"]),
+    st.none() | st.integers(1, 60),
+    st.sampled_from([COPENHAGEN, LORD_HOWE]),
+)
+@settings(max_examples=60)
+def test_slices_tile_their_window(
+    begin: datetime, hours: int, resolution: Resolution, most: int | None, zone: ZoneInfo
 ) -> None:
-    coverage, hours = Coverage(), set[int]()
-    for low, high in added:
-        coverage = coverage.with_(_window(low, high))
-        hours |= set(range(low, high))
-    for low, high in taken:
-        coverage = coverage.without(_window(low, high))
-        hours -= set(range(low, high))
-    assert _hours(coverage.windows()) == hours
-    assert _hours(Coverage.decode(coverage.encode()).windows()) == hours
-    assert _hours(coverage.gaps(_window(*within))) == set(range(*within)) - hours
-    ends = [window.end for window in coverage.windows()]
-    assert all(end not in {window.start for window in coverage.windows()} for end in ends)
+    of = plan(resolution, most=most, zone=zone)
+    length = timedelta(hours=hours if resolution != "HOUR" else hours // 25 + 1)
+    window = widened(Window(begin.replace(tzinfo=UTC), begin.replace(tzinfo=UTC) + length), resolution, zone)
+    found = list(slices(window, of))
+    assert found[0].end == window.end
+    assert found[-1].start == window.start
+    assert all(later.start == earlier.end for later, earlier in pairwise(found))
+    counts = [len(list(buckets(each, resolution, zone))) for each in found]
+    assert sum(counts) == len(list(buckets(window, resolution, zone)))
+    assert all(count == most for count in counts[:-1])
+    assert counts[-1] <= (most or counts[-1])
+    assert len(list(slices(window, plan(resolution, axis=False, zone=zone)))) == sum(counts)
 
 
-def test_cron_runs_once_on_days_when_clocks_change_and_every_real_hour() -> None:
-    daily = Schedule(expression="30 2 * * *", zone=COPENHAGEN)
-    autumn = daily.after(datetime(2026, 10, 24, 12, tzinfo=COPENHAGEN))
-    assert daily.after(autumn).date().isoformat() == "2026-10-26"
-    spring = daily.after(datetime(2026, 3, 28, 12, tzinfo=COPENHAGEN))
-    assert spring.date().isoformat() == "2026-03-29"
-    hourly = Schedule(expression="15 * * * *", zone=COPENHAGEN)
-    at = datetime(2026, 10, 24, 22, tzinfo=UTC)
-    for _ in range(25):
-        later = hourly.after(at)
-        assert later.astimezone(UTC) - at <= HOUR
-        at = later.astimezone(UTC)
-    assert at == datetime(2026, 10, 25, 22, 15, tzinfo=UTC)
-
-
-@pytest.mark.parametrize(("last", "due"), [(1, "2026-11-19"), (400, "2026-11-19"), (0, None)])
-def test_the_latest_time_that_was_missed(last: int, due: str | None) -> None:
-    daily = Schedule(expression="0 4 * * *", zone=COPENHAGEN)
-    found = daily.missed(NOW - timedelta(days=last), NOW)
-    assert (found and found.date().isoformat()) == due
-
-
-def test_every_is_aligned_and_jitter_is_small_and_always_the_same() -> None:
-    every = Schedule(every=timedelta(minutes=15), zone=COPENHAGEN)
-    assert every.after(NOW).astimezone(COPENHAGEN).isoformat() == "2026-11-19T14:45:00+01:00"
-    assert every.missed(NOW - HOUR, NOW) == NOW
-    spread = {jitter(f"export-{number}", every) for number in range(50)}
-    assert len(spread) > 40
-    assert max(spread) <= timedelta(seconds=30)
-    assert jitter("e", Schedule(every=timedelta(seconds=5), zone=COPENHAGEN)) == timedelta(0)
-
-
-def test_the_repeated_hour_is_told_apart_by_the_order() -> None:
-    times = LocalTimes(COPENHAGEN)
-    found = [times.read(f"2026-10-25T{hour}:00").isoformat()[-6:] for hour in ("01", "02", "02", "03")]
-    assert found == ["+02:00", "+02:00", "+01:00", "+01:00"]
-    with pytest.raises(ValueError, match="no local time"):
-        times.read("yesterday")
-    with pytest.raises(ValueError, match="offset"):
-        times.read("2026-10-25T02:00:00Z")
-
-
-def _window(low: int, high: int) -> Window:
-    return Window(EPOCH + low * HOUR, EPOCH + high * HOUR)
-
-
-def _hours(windows: list[Window]) -> set[Any]:
-    return {hour for window in windows for hour in range((window.start - EPOCH) // HOUR, (window.end - EPOCH) // HOUR)}
+def test_the_newest_slice_costs_no_more_for_a_long_history() -> None:
+    history = Window(datetime(1990, 1, 1, tzinfo=COPENHAGEN), NOW)
+    began = process_time()
+    newest = next(slices(history, plan("HOUR", most=744)))
+    assert process_time() - began < 0.2  # all the hours take seconds
+    assert newest.end.isoformat() == "2026-11-19T15:00:00+01:00"
+    assert len(list(buckets(newest, "HOUR", COPENHAGEN))) == 744
