@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import sys
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import orjson
 from aiohttp import web
 from aiohttp.web_protocol import RequestHandler
+
+from gateway.outbox import Outbox
 
 if TYPE_CHECKING:
     from asyncio import AbstractEventLoop, BaseTransport
@@ -54,10 +57,23 @@ class Protocol(RequestHandler):
         if sys.version_info < (3, 12):
             self._loop = cast("AbstractEventLoop", _InPlace(self._loop))
 
+    def send(self, answer: bytes) -> None:
+        """Send a whole answer, together with those that other connections get now. Raises ConnectionResetError when the sender is gone."""
+        transport = self.transport
+        if transport is None or transport.is_closing():
+            raise ConnectionResetError("the sender is gone")
+        if self._messages or self._close:
+            # The answer to the next request, or the end of the connection, must not overtake this one.
+            transport.write(answer)
+        else:
+            cast("Server", self._manager).outbox.put(transport, answer)
+
     def close(self) -> None:
         """Take no more requests: an idle connection ends at once, a busy one with its answer."""
         idle = self._waiter is not None and not self._waiter.done()
         super().close()
+        if self._manager is not None:
+            cast("Server", self._manager).outbox.flush()
         # aiohttp ends the task that waits for a request, but leaves its connection open: a drain would wait for it in vain.
         if idle and self.transport is not None:
             self.transport.close()
@@ -82,6 +98,10 @@ class Protocol(RequestHandler):
 
 class Server(web.Server):
     """A server of such connections."""
+
+    def __init__(self, handler: Any, **arguments: Any) -> None:
+        super().__init__(handler, **arguments)
+        self.outbox = Outbox(asyncio.get_running_loop())
 
     def __call__(self) -> RequestHandler:
         """Return the handler of a new connection."""

@@ -26,8 +26,12 @@ if TYPE_CHECKING:
     from broker.kafka.producers import Generation, Producers
 
 LINGER_SECONDS = 0.001
-"""How long the first record of a batch waits for others; while a batch is under way the next one gathers anyway. Measured with
-100 callers of single records: 1 ms gave nine tenths of the records of none for seven tenths of the processor."""
+"""How long the first record of a batch waits for others. What gathered while a batch was under way has waited: it departs when that
+one lands, and Kafka works on it while the callers are answered. Measured with 100 callers of single records, against a linger after
+each landing too: 6 % more of them by the clock, 13 % more in batches of 100."""
+
+_SHORTEST_SLEEP_SECONDS = 0.0005
+"""The event loop counts in milliseconds: of less it makes a turn without a rest."""
 
 _RETRY_SECONDS = 0.1
 _UNKNOWN_REST_SECONDS = 1.0
@@ -139,7 +143,7 @@ class Lane:
                 self._empty.set()
                 self._bell = self._loop.create_future()
                 await self._bell
-            await asyncio.sleep(LINGER_SECONDS)
+            await self._linger()
             try:
                 facts = await self._catalogue.load(self._topic)
                 generation = await self._producers.usable(self._spoilt)
@@ -159,6 +163,12 @@ class Lane:
                 # One that was replaced while we waited may be ending already.
                 if self._producers.is_current(generation):
                     await self._send(generation, facts)
+
+    async def _linger(self) -> None:
+        """Wait until the oldest call has waited long enough for others to join it."""
+        rest = LINGER_SECONDS - (self._ledger.now() - self._waiting[0].begun)
+        if rest > _SHORTEST_SLEEP_SECONDS:
+            await asyncio.sleep(rest)
 
     async def _meet(self, producer: Any, facts: TopicFacts) -> None:
         """Wait until the producer knows the partition. Raises UnknownTopic, KafkaError."""

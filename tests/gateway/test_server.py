@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import aiohttp
 import pytest
 from aiohttp import web
 
+from gateway.answer import Answer
 from gateway.server import make_server
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
+
+    from gateway.server import Protocol
 
 
 @asynccontextmanager
@@ -32,8 +35,8 @@ async def _listening(
         await server.shutdown(patience)
 
 
-async def _text(session: aiohttp.ClientSession, url: str) -> str:
-    async with session.get(url) as answer:
+async def _text(session: aiohttp.ClientSession, url: str, body: bytes | None = None) -> str:
+    async with session.request("GET" if body is None else "POST", url, data=body) as answer:
         return await answer.text()
 
 
@@ -102,3 +105,49 @@ async def test_a_request_that_takes_too_long_is_cancelled_at_the_end() -> None:
         with pytest.raises(aiohttp.ClientError):
             await asked
     assert cancelled.is_set()
+
+
+async def test_answers_ready_at_once_are_written_together_each_to_its_own_sender() -> None:
+    senders = 20
+    free = asyncio.Barrier(senders)
+
+    async def handle(request: web.BaseRequest) -> web.StreamResponse:
+        body = await request.read()
+        async with asyncio.timeout(5), free:
+            return Answer(body, "id", b"now")
+
+    async with _listening(handle) as url, aiohttp.ClientSession() as session:
+        asked = [asyncio.create_task(_text(session, url, b"%d" % number)) for number in range(senders)]
+        assert await asyncio.gather(*asked) == [str(number) for number in range(senders)]
+
+
+async def test_answers_on_one_connection_keep_the_order_of_its_requests() -> None:
+    async def handle(request: web.BaseRequest) -> web.StreamResponse:
+        body = await request.read()
+        return web.Response(body=body) if request.path == "/slow" else Answer(body, "id", b"now")
+
+    paths = ["/quick", "/slow", "/quick", "/quick", "/slow", "/quick"]
+    requests = [
+        f"POST {path} HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\n#{number}" for number, path in enumerate(paths)
+    ]
+    async with _listening(handle) as url:
+        reader, writer = await asyncio.open_connection("127.0.0.1", int(url.rpartition(":")[2]))
+        writer.write("".join(requests).encode())
+        for number in range(len(paths)):
+            assert await asyncio.wait_for(reader.readuntil(b"#%d" % number), 5)
+        writer.close()
+        await writer.wait_closed()
+
+
+async def test_what_was_answered_is_written_before_its_connection_is_closed() -> None:
+    ended = asyncio.Event()
+
+    async def handle(request: web.BaseRequest) -> web.StreamResponse:
+        # Runs when the answer is ready and before it is written.
+        asyncio.get_running_loop().call_soon(ended.set)
+        asyncio.get_running_loop().call_soon(cast("Protocol", request.protocol).close)
+        return Answer(b"kept", "id", b"now")
+
+    async with _listening(handle) as url, aiohttp.ClientSession() as session:
+        assert await _text(session, url, b"") == "kept"
+    assert ended.is_set()
