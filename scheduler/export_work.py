@@ -5,6 +5,7 @@ Nothing here asks or waits. Every change is a new `ExportState`, which counts on
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final, NamedTuple
@@ -12,11 +13,12 @@ from uuid import uuid4
 
 from msgspec.structs import replace
 
+from scheduler import history
 from scheduler.coverage import Coverage
 from scheduler.digests import access_digest, query_digest
 from scheduler.plan import Window
 from scheduler.schedule import jitter
-from scheduler.windows import days, final, lookback, slices
+from scheduler.windows import days, lookback, slices
 from schemas.ledger import ExportState, HeldBack, Task
 
 if TYPE_CHECKING:
@@ -60,6 +62,7 @@ class ExportWork:
         self._history: Step | None = None
         self._begun = 0.0
         self._recent = 0.0
+        self._refreshes = ("", math.inf)
         self._run = False
         last = unix(self.state.due)
         missed = last == 0 or schedule.missed(instant(last), instant(now)) is not None
@@ -78,9 +81,11 @@ class ExportWork:
             return None
         held_off = unix(self.state.retry_at)
         if self._regular or self._run:
-            return max(held_off, 0.0), True
+            return held_off, True
         if self._older(now) is not None:
             return (self.due, True) if self.due <= now else (held_off, False)
+        if (refresh := self._refresh_due()) < self.due:
+            return max(held_off, refresh), False
         return max(held_off, self.due), True
 
     def next(self, now: float) -> Step | None:
@@ -106,7 +111,7 @@ class ExportWork:
             status = "active"
         tasks = [] if command.cancel != state.cancel else list(state.tasks)
         for backfill in command.backfills:
-            if backfill.id not in state.backfills:
+            if backfill.id not in state.backfills and self.plan.shape.has_history:
                 span = Coverage().with_(days(self.plan, backfill.start, backfill.end)).encode()
                 tasks.append(Task(id=backfill.id, asked=span[0], left=span))
         changed = replace(
@@ -132,9 +137,7 @@ class ExportWork:
 
     def refreshed(self, now: float) -> ExportState | None:
         """Return the state that wants all coverage again, when that is due; else None."""
-        if self._refresh is None:
-            return None
-        if self.state.refreshed and not self._refresh.missed(instant(unix(self.state.refreshed)), instant(now)):
+        if self._refresh is None or (self.state.refreshed and now < self._refresh_due()):
             return None
         tasks = [task for task in self.state.tasks if task.id != REFRESH]
         spans = self.state.covered
@@ -165,19 +168,15 @@ class ExportWork:
 
         `covered`: what the piece spans; its buckets that are over enter coverage.
         """
-        state, now = self.state, pulled_at.timestamp()
-        coverage = Coverage.decode(state.covered)
-        over = final(covered, self.plan, pulled_at) if covered is not None else None
-        if over is not None:
-            coverage = coverage.with_(over)
-        changed = replace(state, covered=coverage.encode(), rows=rows, begin=state.begin or self._wanted_from())
+        now, begin = pulled_at.timestamp(), self.state.begin or (text(self._recent) if self._recent else "")
+        state = history.covering(self.plan, replace(self.state, rows=rows, begin=begin), covered, pulled_at)
         if not last:
-            return changed
-        tasks = state.tasks if step.window is None else _left(state.tasks, step.window)
+            return state
+        if step.window is not None:
+            state = history.settling(self.plan, state, step.window, pulled_at)
         finished = step.regular and len(self._regular) <= 1
         return replace(
-            changed,
-            tasks=tasks,
+            state,
             reason="",
             attempted=text(now),
             succeeded=text(now),
@@ -204,7 +203,7 @@ class ExportWork:
         if shape.dated:
             whole = lookback(plan, instant(now), self.beginning)
             if shape.resolution == "TOTAL":
-                windows = [whole]
+                windows = [self._at_the_vendor() or whole]
             else:
                 windows = [*slices(whole, plan)]
                 self._recent = whole.start.timestamp()
@@ -213,38 +212,32 @@ class ExportWork:
     def _after(self, now: float) -> float:
         return self._schedule.after(instant(now - self._jitter)).timestamp() + self._jitter
 
+    def _at_the_vendor(self) -> Window | None:
+        """Return the window of the job that an earlier owner started: another one's end would not meet it."""
+        if self.state.job is None or self.state.job.window is None:
+            return None
+        start, end = (datetime.fromisoformat(each).astimezone(self.plan.shape.zone) for each in self.state.job.window)
+        return Window(start, end)
+
+    def _refresh_due(self) -> float:
+        """Return when all coverage is wanted again; never, before the export was pulled for the first time."""
+        if self._refresh is None or not self.state.refreshed:
+            return math.inf
+        if self._refreshes[0] != self.state.refreshed:
+            due = self._refresh.after(instant(unix(self.state.refreshed)))
+            self._refreshes = (self.state.refreshed, due.timestamp())
+        return self._refreshes[1]
+
     def _older(self, now: float) -> Step | None:
         """Return the newest window of history that is wanted."""
-        window = self._history_window(now)
+        window = None
+        if self.plan.shape.has_history and not self.needs_beginning:
+            window = history.newest(self.plan, self.state, lookback(self.plan, instant(now), self.beginning).start)
         if window is None:
             self._history = None
         elif self._history is None or self._history.window != window:
             self._history = Step(window, regular=False, id=uuid4().hex)
         return self._history
-
-    def _history_window(self, now: float) -> Window | None:
-        shape = self.plan.shape
-        if not shape.dated or shape.resolution == "TOTAL":
-            return None
-        gaps: list[Window] = []
-        if self.state.begin and not self.needs_beginning:
-            recent = lookback(self.plan, instant(now), self.beginning).start
-            begin = instant(unix(self.state.begin))
-            if begin.astimezone(UTC) < recent.astimezone(UTC):
-                gaps += Coverage.decode(self.state.covered).gaps(Window(begin, recent))
-        for task in self.state.tasks:
-            gaps += Coverage.decode(task.left).windows()
-        newest = max(gaps, key=lambda gap: gap.end.astimezone(UTC), default=None)
-        return None if newest is None else next(slices(newest, self.plan), None)
-
-    def _wanted_from(self) -> str:
-        """Return from when on coverage is wanted, as the first regular pull decides it."""
-        if not self._recent:
-            return ""
-        begin, since = self._recent, self.plan.export.since
-        if since is not None:
-            begin = min(begin, days(self.plan, since.isoformat(), since.isoformat()).start.timestamp())
-        return text(begin)
 
 
 def instant(seconds: float) -> datetime:
@@ -280,10 +273,6 @@ def _adopted(plan: Plan, state: ExportState | None) -> ExportState:
         status="active" if lifted else state.status,
         reason="" if lifted else state.reason,
     )
-    return state if state.query == query else replace(state, query=query, covered=[], held=None, job=None, due="")
-
-
-def _left(tasks: list[Task], done: Window) -> list[Task]:
-    """Return the tasks without what was done of them, those that are finished left out."""
-    left = [replace(task, left=Coverage.decode(task.left).without(done).encode()) for task in tasks]
-    return [task for task in left if task.left]
+    if state.query == query:
+        return state
+    return replace(state, query=query, covered=[], lacking=[], held=None, job=None, due="")

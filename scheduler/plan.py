@@ -37,6 +37,11 @@ class Shape:
     max_buckets: int | None = None
     dated: bool = True
 
+    @property
+    def has_history(self) -> bool:
+        """Whether the past is asked for window by window, and what was pulled of it is kept count of."""
+        return self.dated and self.resolution not in ("TOTAL", "NONE")
+
 
 @dataclass(frozen=True, slots=True)
 class Plan:

@@ -57,7 +57,8 @@ class ExportState(msgspec.Struct, kw_only=True, omit_defaults=True):
 
     `query` and `access` are digests of what is asked and of how the vendor is reached: another query makes all coverage
     void, another of either lifts a stop. `reason`: why it is stopped, rests, or failed last; empty when the last pull
-    was fine. `covered`: whole buckets that were over when they were pulled. `begin`: from when on coverage is wanted.
+    was fine. `covered`: whole buckets that were over when they were pulled; `lacking`: history
+    that the vendor was asked for and does not have. `begin`: from when on coverage is wanted.
     `due`: the regular start that was begun last. `run`, `cancel`, `resume`: the nonces that were obeyed; `backfills`
     those that were taken up.
     """
@@ -70,6 +71,7 @@ class ExportState(msgspec.Struct, kw_only=True, omit_defaults=True):
     query: str = ""
     access: str = ""
     covered: list[Span] = []
+    lacking: list[Span] = []
     begin: str = ""
     due: str = ""
     refreshed: str = ""
