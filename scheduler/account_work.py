@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from msgspec.structs import replace
 
+from broker.interface import BrokerError
 from scheduler.errors import AccountRefused, ExportRefused, Parked, PullError, Retryable
 from scheduler.export_work import text, unix
 from scheduler.lease import NotOwner
@@ -183,7 +184,7 @@ class AccountWork:
         sinks = [sink for question in questions for sink in question.sinks]
         try:
             return list(await self._source.pull(asks, sinks))
-        except NotOwner:
+        except (NotOwner, BrokerError):
             raise
         except PullError as error:
             return [error for _ in asks]
@@ -245,8 +246,6 @@ class AccountWork:
         question = Question(work, work.opening(self._clock.now()), self._clock.now(), self._keep_job)
         try:
             work.begins(await self._source.beginning(question.asks[0]))
-        except NotOwner:
-            raise
         except PullError as error:
             await self._fail(work, error)
             self._report.failed(work, None, error, 0.0)

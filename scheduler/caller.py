@@ -78,7 +78,7 @@ class Caller:
 
         Waits for the budget, for a login and for the vendor. A 401 is first answered with new credentials where there are any,
         and one repeat. Raises PullError: what `judge` returns; Retryable for what the network does; ExportRefused for a
-        redirection; Parked when the month's requests are used up; and whatever `may_ask` raises.
+        redirection; Parked when the month's requests are used up. Whatever `may_ask` raises comes out as it is.
         """
         request = Request(method, path, query or {}, body, headers or {}, timeout_seconds)
         reply, secrets = await self._answered(request)

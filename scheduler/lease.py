@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from scheduler.errors import PullError
-
 if TYPE_CHECKING:
     from runtime.clock import Clock
 
@@ -13,8 +11,11 @@ LEASE_SECONDS: Final = 5.0
 """Less than it takes a group to give a silent member's partitions to others."""
 
 
-class NotOwner(PullError):
-    """This process cannot be sure any more that the account is its own: it asks nothing."""
+class NotOwner(Exception):
+    """This process cannot be sure any more that the account is its own: it asks nothing.
+
+    No PullError: nothing is the matter with an export, and nothing may be put down in a ledger that may be another's.
+    """
 
 
 class Lease:

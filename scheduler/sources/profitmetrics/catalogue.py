@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import IO, TYPE_CHECKING, Any, Final, NamedTuple
 
 from scheduler.errors import ExportRefused
-from scheduler.sources.profitmetrics.nearest import listed, nearest
+from scheduler.sources.nearest import listed, several_nearest
 from scheduler.sources.profitmetrics.stream import Malformed, values
 from schemas.profitmetrics import NAMES
 
@@ -50,7 +50,7 @@ class Catalogue:
         return None if names else NAMES.get(label)
 
     def _with_nearest(self, name: str) -> str:
-        near = nearest(name, sorted(self._names), _NEAREST)
+        near = several_nearest(name, sorted(self._names), _NEAREST)
         return f"{name} (nearest: {listed(near)})" if near else name
 
 

@@ -6,10 +6,11 @@ from contextlib import closing
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
+from scheduler.sources.in_thread import stoppable
 from scheduler.sources.interface import Found
 from scheduler.sources.profitmetrics.refusal import unsuccessful
 from scheduler.sources.profitmetrics.series import Series, day, holds
-from scheduler.sources.profitmetrics.stream import Malformed, stoppable, values
+from scheduler.sources.profitmetrics.stream import Malformed, values
 from scheduler.sources.profitmetrics.value_objects import Leaves
 
 if TYPE_CHECKING:

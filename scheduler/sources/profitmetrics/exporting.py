@@ -5,12 +5,13 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
+from scheduler.sources.in_thread import in_thread
 from scheduler.sources.interface import Answer
 from scheduler.sources.profitmetrics.endpoints import EXPORT_PATH, SITES_FIELD
 from scheduler.sources.profitmetrics.export import ExportRows, body, buckets, read
 from scheduler.sources.profitmetrics.refusal import RequestRefused, SitesRefused, judge
 from scheduler.sources.profitmetrics.series import day
-from scheduler.sources.profitmetrics.stream import Malformed, in_thread
+from scheduler.sources.profitmetrics.stream import Malformed
 
 if TYPE_CHECKING:
     from datetime import date

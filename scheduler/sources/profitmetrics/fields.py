@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from scheduler.sources.nearest import listed, nearest
 from scheduler.sources.profitmetrics.endpoints import (
     FIELDS,
     FILLED_IN,
@@ -12,7 +13,6 @@ from scheduler.sources.profitmetrics.endpoints import (
     RESOLUTIONS,
     SITES_FIELD,
 )
-from scheduler.sources.profitmetrics.nearest import listed, nearest
 from schemas.currencies import CURRENCIES
 from schemas.profitmetrics import METRICS
 
@@ -59,7 +59,7 @@ def unknown_metrics(query: Mapping[str, Any]) -> Iterator[QueryFault]:
     for index, name in enumerate(metrics if isinstance(metrics, list) else ()):
         if isinstance(name, str) and name not in METRICS:
             near = nearest(name, METRICS)
-            cure = f"did you mean {near[0]}?" if near else "the vendor's own catalogue decides when it is pulled"
+            cure = f"did you mean {near}?" if near else "the vendor's own catalogue decides when it is pulled"
             yield QueryFault(("metrics", index), "is no metric of the catalogue as it was published", cure)
 
 
@@ -78,9 +78,9 @@ def _unknown(dataset: str, name: str) -> QueryFault:
         return QueryFault(
             (name,), f"the dataset {dataset} has no such field", 'leave it out, or set dataset = "reports"'
         )
-    near = [_ELSEWHERE[name]] if name in _ELSEWHERE else nearest(name, known)
+    near = _ELSEWHERE.get(name) or nearest(name, known)
     return QueryFault(
-        (name,), "unknown field", f"did you mean {near[0]}?" if near else f"there are {listed(known, 'and')}"
+        (name,), "unknown field", f"did you mean {near}?" if near else f"there are {listed(known, 'and')}"
     )
 
 

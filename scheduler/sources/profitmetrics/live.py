@@ -7,10 +7,10 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 from scheduler.errors import ExportRefused, PullError, Retryable
+from scheduler.sources.in_thread import in_thread, stoppable
 from scheduler.sources.profitmetrics.catalogue import Catalogue, entries
 from scheduler.sources.profitmetrics.endpoints import METRICS_PATH
 from scheduler.sources.profitmetrics.refusal import judge
-from scheduler.sources.profitmetrics.stream import in_thread, stoppable
 
 if TYPE_CHECKING:
     import threading

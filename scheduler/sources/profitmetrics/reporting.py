@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Final
 
 from scheduler.buckets import shifted
 from scheduler.errors import ExportRefused, PullError
+from scheduler.sources.in_thread import in_thread
 from scheduler.sources.interface import Answer
 from scheduler.sources.profitmetrics.endpoints import OUTER_FLAG, REPORTS_PATH
 from scheduler.sources.profitmetrics.refusal import ReportFailed, RequestRefused, SitesRefused, is_whole_account, judge
 from scheduler.sources.profitmetrics.reports import ReportRows, body, read
-from scheduler.sources.profitmetrics.stream import Malformed, in_thread
+from scheduler.sources.profitmetrics.stream import Malformed
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Any, Final
 
 from scheduler.errors import PullError
 from scheduler.plan import Window
+from scheduler.sources.in_thread import stoppable
 from scheduler.sources.interface import Found
 from scheduler.sources.profitmetrics.endpoints import OUTER_FLAG
 from scheduler.sources.profitmetrics.refusal import unsuccessful
 from scheduler.sources.profitmetrics.series import Series, holds, local, unmistakable
-from scheduler.sources.profitmetrics.stream import Malformed, stoppable, values
+from scheduler.sources.profitmetrics.stream import Malformed, values
 from scheduler.sources.profitmetrics.value_objects import Cell
 
 if TYPE_CHECKING:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from scheduler.errors import PullError
+from scheduler.sources.in_thread import in_thread, stoppable
 from scheduler.sources.interface import Answer, Found, Source
 from scheduler.sources.profitmetrics.catalogue import entries
 from scheduler.sources.profitmetrics.endpoints import METRICS_PATH, OUTER_FLAG
@@ -12,7 +13,6 @@ from scheduler.sources.profitmetrics.exporting import Exporting
 from scheduler.sources.profitmetrics.live import LiveCatalogue
 from scheduler.sources.profitmetrics.refusal import is_whole_account, judge
 from scheduler.sources.profitmetrics.reporting import Reporting
-from scheduler.sources.profitmetrics.stream import in_thread, stoppable
 
 if TYPE_CHECKING:
     import threading

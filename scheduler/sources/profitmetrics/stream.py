@@ -5,9 +5,7 @@ Numbers stay what the vendor wrote: integers are ints, decimals the nearest doub
 
 from __future__ import annotations
 
-import asyncio
-import threading
-from typing import IO, TYPE_CHECKING, Any, TypeVar
+from typing import IO, TYPE_CHECKING, Any
 
 import ijson
 from ijson.common import ObjectBuilder
@@ -15,9 +13,8 @@ from ijson.common import ObjectBuilder
 from scheduler.errors import Retryable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Iterator
 
-T = TypeVar("T")
 _OPENS = ("start_map", "start_array")
 _CLOSES = ("end_map", "end_array")
 
@@ -27,10 +24,6 @@ class Malformed(Retryable):
 
     def __init__(self, what: str) -> None:
         super().__init__(f"the answer is not as documented: {what}")
-
-
-class Stopped(Exception):
-    """Nobody waits for what is being read."""
 
 
 def values(file: IO[bytes], wanted: frozenset[str], opened: frozenset[str] = frozenset()) -> Iterator[tuple[str, Any]]:
@@ -59,26 +52,3 @@ def values(file: IO[bytes], wanted: frozenset[str], opened: frozenset[str] = fro
                 yield path, event
     except (ijson.JSONError, UnicodeDecodeError) as error:
         raise Malformed(f"broken JSON ({' '.join(str(error).split())[:100]})") from error
-
-
-def stoppable(items: Iterable[T], stop: threading.Event) -> Iterator[T]:
-    """Yield `items` until `stop` is set, which raises Stopped."""
-    for item in items:
-        if stop.is_set():
-            raise Stopped
-        yield item
-
-
-async def in_thread(reading: Callable[[threading.Event], T]) -> T:
-    """Return what `reading` returns in a thread of its own. Cancelled, it sets the event that `reading` was given, and awaits its end."""
-    stop = threading.Event()
-    task = asyncio.create_task(asyncio.to_thread(reading, stop))
-    try:
-        return await asyncio.shield(task)
-    except asyncio.CancelledError:
-        stop.set()
-        # Rows may not reach a sink that whoever cancelled is about to close.
-        await asyncio.wait([task])
-        if not task.cancelled():
-            task.exception()  # nobody else will ask for it
-        raise

@@ -17,9 +17,9 @@ from runtime.cross_checks import Conflict
 from scheduler.credentials import KeyCredentials
 from scheduler.plan import Shape
 from scheduler.sources.interface import Vendor
+from scheduler.sources.nearest import listed, nearest
 from scheduler.sources.profitmetrics.endpoints import DATASETS, KEY_HEADER, SITES_FIELD, resolution
 from scheduler.sources.profitmetrics.fields import query_faults, unknown_metrics
-from scheduler.sources.profitmetrics.nearest import listed, nearest
 from scheduler.sources.profitmetrics.source import ProfitMetricsSource
 
 if TYPE_CHECKING:
@@ -76,7 +76,7 @@ class ProfitMetrics(Vendor):
         dataset = export.dataset
         if dataset not in DATASETS:
             near = nearest(dataset, DATASETS)
-            usual = f'did you mean "{near[0]}"?' if near else f"give one of {listed(DATASETS)}"
+            usual = f'did you mean "{near}"?' if near else f"give one of {listed(DATASETS)}"
             message, cure = _NOT_SUPPORTED.get(dataset, ("profitmetrics has no such dataset", usual))
             yield Conflict(((*path, "dataset"),), message, cure)
             return

@@ -16,7 +16,7 @@ from typing import IO, TYPE_CHECKING, Any, Final
 import ijson
 
 from scheduler.errors import Retryable
-from scheduler.sources.tolinku.in_thread import stoppable
+from scheduler.sources.in_thread import stoppable
 
 if TYPE_CHECKING:
     import threading

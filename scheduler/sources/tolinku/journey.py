@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
+from scheduler.sources.in_thread import in_thread
 from scheduler.sources.tolinku.answers import Misshapen
 from scheduler.sources.tolinku.datasets import ROOT
-from scheduler.sources.tolinku.in_thread import in_thread
 from scheduler.sources.tolinku.refusal import judge
 
 if TYPE_CHECKING:

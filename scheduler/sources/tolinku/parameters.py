@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import difflib
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
+from scheduler.sources.nearest import listed, nearest
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
-
-CLOSE = 0.6
 
 
 class Fault(NamedTuple):
@@ -61,7 +60,7 @@ class Choice:
         """Return what is wrong with `value`."""
         if any(type(value) is type(option) and value == option for option in self.options):
             return None
-        near = nearest(value, [option for option in self.options if isinstance(option, str)])
+        near = nearest(str(value), [option for option in self.options if isinstance(option, str)])
         if near is not None:
             return Fault(f"is {value!r}, which is no choice", f'did you mean "{near}"?')
         return Fault(f"is {value!r}, which is no choice", f"give one of {listed(self.options)}")
@@ -89,18 +88,6 @@ def as_day(value: Any) -> date:
     if not isinstance(value, str):
         raise ValueError(f"{value!r} is no date")  # noqa: TRY004  # wrong content of a configuration, not of a call
     return date.fromisoformat(value)
-
-
-def nearest(word: Any, words: Sequence[str]) -> str | None:
-    """Return that of `words` which `word` looks most like; None when it looks like none."""
-    near = difflib.get_close_matches(str(word).lower(), words, n=1, cutoff=CLOSE)
-    return near[0] if near else None
-
-
-def listed(values: Sequence[str | int]) -> str:
-    """Return `a, b or c`."""
-    *others, last = [str(value) for value in values]
-    return f"{', '.join(others)} or {last}" if others else last
 
 
 def sent(value: Any) -> str:

@@ -6,10 +6,10 @@ from contextlib import asynccontextmanager
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
+from scheduler.sources.in_thread import in_thread
 from scheduler.sources.interface import Answer, Source
 from scheduler.sources.tolinku.answers import Misshapen, envelope
 from scheduler.sources.tolinku.datasets import DATASETS
-from scheduler.sources.tolinku.in_thread import in_thread
 from scheduler.sources.tolinku.reading import Reading, echoed
 from scheduler.sources.tolinku.refusal import judge, rest
 

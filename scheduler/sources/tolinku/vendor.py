@@ -13,8 +13,9 @@ from runtime.cross_checks import PUBLISHABLE, SECRET, Conflict
 from scheduler.credentials import KeyCredentials
 from scheduler.plan import Shape
 from scheduler.sources.interface import Vendor
+from scheduler.sources.nearest import listed, nearest
 from scheduler.sources.tolinku.datasets import DATASETS, DATES
-from scheduler.sources.tolinku.parameters import as_day, listed, nearest
+from scheduler.sources.tolinku.parameters import as_day
 from scheduler.sources.tolinku.source import TolinkuSource
 
 if TYPE_CHECKING:

@@ -26,7 +26,7 @@ from scheduler.sources.profitmetrics.vendor import ProfitMetrics
 from tests.sandbox.profitmetrics.asking import EUROS, KEY, NOW, Asking, asking
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping, Sequence
+    from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 
     from scheduler.sources.interface import Source
 
@@ -157,7 +157,7 @@ class World:
         return [request for request in asked if not request["path"].endswith("/metrics")]
 
 
-def source(vendor: Asking, key: str = KEY) -> Source:
+def source(vendor: Asking, key: str = KEY, may_ask: Callable[[], None] = lambda: None) -> Source:
     """Return a source with an account of its own; what it waits for is real, and short."""
     owner, profitmetrics, clock = account(key=key, url=vendor.url + PREFIX), ProfitMetrics(), SystemClock()
     caller = Caller(
@@ -167,7 +167,7 @@ def source(vendor: Asking, key: str = KEY) -> Source:
         vendor.session,
         structlog.get_logger(),
         clock,
-        may_ask=lambda: None,
+        may_ask=may_ask,
     )
     return profitmetrics.open(owner, caller)
 
