@@ -14,24 +14,24 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def bar(console: Console, title: str, total: int | None) -> Iterator[Callable[[int, int], None]]:
+def bar(console: Console, title: str, total: int | None, unit: str = "events") -> Iterator[Callable[[int, int], None]]:
     """Show a bar on `console` while the block runs, if that is a terminal.
 
-    Gives `shown(done, events)`: how much of `total` is done (in any unit; None: nobody knows how much there is), and the
-    number of events to show beside the bar.
+    Gives `shown(done, count)`: how much of `total` is done (None: nobody knows how much there is), and the number to show
+    beside the bar, of what `unit` says.
     """
     progress = Progress(
         TextColumn(f"{title:10}"),
         BarColumn(),
-        TextColumn("{task.fields[events]:>11,} events"),
+        TextColumn("{task.fields[count]:>11,} {task.fields[unit]}"),
         TimeElapsedColumn(),
         console=console,
         disable=not console.is_terminal,
     )
     with progress:
-        task = progress.add_task("", total=total, events=0)
+        task = progress.add_task("", total=total, count=0, unit=unit)
 
-        def shown(done: int, events: int) -> None:
-            progress.update(task, completed=done, events=events)
+        def shown(done: int, count: int) -> None:
+            progress.update(task, completed=done, count=count)
 
         yield shown
