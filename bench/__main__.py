@@ -1,4 +1,5 @@
-"""`make bench`: rates and memory of gateway and forwarder, each beside a bare loop measured in the same run, in alternation.
+"""`make bench`: rates and memory of gateway and forwarder, and how late a thousand exports begin, each beside a bare loop measured
+in the same run.
 
 Machines are noisy: the ratios are what to look at. Events/s by the clock, and by the processor time of the process itself, which is what
 one core would do if it had nothing else to run.
@@ -16,10 +17,13 @@ from rich.console import Console
 
 from bench.backlog import measure_backlog
 from bench.edge import measure_edge
+from bench.exports import measure_exports, show_lags
 from bench.places import Place
+from bench.portfolio import Portfolio
 from bench.table import show
 from tests.kafka.cluster import KafkaCluster
 
+PARTS = ("gateway", "forwarder", "exports")
 WIDTH = 150
 """Columns of the tables where there is no terminal to ask."""
 
@@ -29,9 +33,15 @@ WIDTH = 150
 @click.option("--rounds", default=3, show_default=True, help="Loads of each kind, in alternation; medians are shown.")
 @click.option("--events", default=300_000, show_default=True, help="The forwarder's backlog.")
 @click.option("--connections", default=100, show_default=True, help="Of the load with single events.")
-def main(seconds: float, rounds: int, events: int, connections: int) -> None:
+@click.option("--only", type=click.Choice(PARTS), multiple=True, help="What to measure; all of it without.")
+@click.option("--every", default="30s", show_default=True, help="Exports: the interval, or a cron expression.")
+@click.option("--concurrency", default=4, show_default=True, help="Exports: of each account, of which there are 50.")
+def main(  # one parameter for each option
+    seconds: float, rounds: int, events: int, connections: int, only: tuple[str, ...], every: str, concurrency: int
+) -> None:
     """Measure, and print tables."""
     console = Console(width=None if sys.stdout.isatty() else WIDTH)
+    parts = only or PARTS
     with ExitStack() as stack:
         directory = Path(
             stack.enter_context(tempfile.TemporaryDirectory(prefix="sluice-bench-", dir=Path.cwd() / ".cache"))
@@ -43,9 +53,15 @@ def main(seconds: float, rounds: int, events: int, connections: int) -> None:
             on_kafka = Place.kafka(directory / f"{name}-kafka", servers, name)
             return [on_kafka, Place.embedded(directory / name, name)]
 
-        edge = measure_edge(places("edge"), directory, seconds=seconds, rounds=rounds, connections=connections)
-        show(console, "Gateway", edge)
-        show(console, "Forwarder", measure_backlog(places("backlog"), directory, events=events, rounds=rounds))
+        if "gateway" in parts:
+            edge = measure_edge(places("edge"), directory, seconds=seconds, rounds=rounds, connections=connections)
+            show(console, "Gateway", edge)
+        if "forwarder" in parts:
+            show(console, "Forwarder", measure_backlog(places("backlog"), directory, events=events, rounds=rounds))
+        if "exports" in parts:
+            portfolio = Portfolio(50, 20, concurrency, {"schedule": every} if " " in every else {"every": every})
+            lags = measure_exports(places("exports"), portfolio, directory, rounds=rounds)
+            show_lags(console, f"1,000 exports, {every}", lags)
 
 
 if __name__ == "__main__":
