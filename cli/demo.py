@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
 import aiohttp
 
@@ -12,9 +11,11 @@ from cli import send, sums
 from cli.days import Days
 from cli.outcome import Outcome
 from cli.progress import bar
+from cli.pulls import Pulls
+from cli.stand_in import storefront_of
 from cli.verdict import Verdict
 from consumers.audit import balance
-from runtime.addresses import overlap, url_of
+from runtime.addresses import url_of
 from runtime.errors import OperatorError
 from schemas.topics import DEAD_LETTERS, events_topic
 
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from broker.interface import Broker, Record
     from consumers.audit import Balance
     from runtime.clock import Clock
-    from runtime.settings import Settings, StorefrontSettings
+    from runtime.settings import Settings
 
 LOOK_SECONDS = 0.2
 QUIET_SECONDS = 60.0
@@ -35,18 +36,8 @@ QUIET_SECONDS = 60.0
 SETTLE_SECONDS = 5.0
 """How long the ingestion API may take to compute what it has already taken."""
 API_SECONDS = 30.0
-
-
-def storefront_of(settings: Settings) -> StorefrontSettings:
-    """Return the storefront that the demo sends to: the first that delivers to the sandbox.
-
-    Raises OperatorError when there is none: made-up orders must not reach a real ingestion API.
-    """
-    for storefront in settings.storefronts:
-        target = urlsplit(storefront.ingestion.url)
-        if target.port == settings.sandbox.port and overlap(target.hostname or "", settings.sandbox.host):
-            return storefront
-    raise OperatorError("--demo: no storefront delivers to the sandbox, and made-up orders go nowhere else")
+MOST_PULLS = 3
+"""How often the exports are pulled while others go on sending, so that they are behind the ingestion API each time."""
 
 
 class Demo:
@@ -59,6 +50,7 @@ class Demo:
         self._folder = folder
         self._console = console
         self._clock = clock
+        self._pulls = Pulls(settings, self._storefront, broker, clock)
 
     async def run(self) -> bool:
         """Send a day, wait until it is delivered, show what came out, and return whether everything agrees.
@@ -81,6 +73,7 @@ class Demo:
         self._console.print(f"… and on to the ingestion API: {self._clock.monotonic() - began:.1f} s\n")
         verdict = Verdict(day.figures, outcome, delivered, sums.of_figures(days.sent()), elsewhere=elsewhere)
         await self._compare(verdict, days)
+        await self._pull(verdict, days)
         verdict.print(self._console, f"day {day.number}")
         return verdict.balanced
 
@@ -125,6 +118,17 @@ class Demo:
             if verdict.balanced or self._clock.monotonic() > deadline:
                 return
             await self._clock.sleep(LOOK_SECONDS)
+
+    async def _pull(self, verdict: Verdict, days: Days) -> None:
+        """Have the exports pulled once more, so that they know of all that was delivered, and fill in what they say."""
+        if not self._pulls:
+            return
+        for _ in range(MOST_PULLS):
+            await self._pulls.again(self._console)
+            verdict.exports, verdict.overview = await self._pulls.results(), await self._pulls.overview()
+            if verdict.balanced or any(export.fault for export in verdict.exports):
+                return
+            await self._compare(verdict, days)
 
     async def _dead_letters(self) -> AsyncIterator[Record]:
         name = self._storefront.name.encode()

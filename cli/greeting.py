@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from runtime.addresses import url_of
-from schemas.topics import events_topic
+from schemas.topics import events_topic, metrics_topic
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -25,6 +25,7 @@ def print_addresses(console: Console, settings: Settings, directory: DataDirecto
     rows = {
         "gateway": f"{url_of(gateway.host, gateway.port)}  takes events",
         "forwarder": f"delivers them, from {kept}",
+        **_scheduler(settings),
         "sandbox": f"{url_of(sandbox.host, sandbox.port)}  the ingestion API, on this machine",
         "admin": f"{url_of(settings.admin.host, admin_port)}  /readyz and /metrics of all roles",
         "logs": f"{directory.logs}/",
@@ -33,6 +34,14 @@ def print_addresses(console: Console, settings: Settings, directory: DataDirecto
     for name, text in rows.items():
         console.print(f"  {name:10}{text}")
     console.print()
+
+
+def _scheduler(settings: Settings) -> dict[str, str]:
+    """Return its line; none where it has nothing to do and is not there."""
+    if not settings.exports:
+        return {}
+    sources = sorted({account.source for account in settings.accounts})
+    return {"scheduler": f"pulls {len(settings.exports)} exports, from {' and '.join(sources)}"}
 
 
 def print_invitation(console: Console, settings: Settings) -> None:
@@ -47,4 +56,8 @@ def print_invitation(console: Console, settings: Settings) -> None:
     console.print(f"    -H 'Content-Type: application/json' -d '{EVENT}'", soft_wrap=True)
     for storefront in settings.storefronts[:1]:
         console.print(f"watch them: sluice tail {events_topic(storefront.name)} · count them: sluice audit")
+    accounts = {account.name: account.source for account in settings.accounts}
+    for export in settings.exports[:1]:
+        topic = metrics_topic(accounts[export.account], export.dataset)
+        console.print(f"look at the exports: sluice exports list · at rows: sluice tail {topic} --from-beginning")
     console.print("serving until Ctrl-C")

@@ -58,7 +58,8 @@ class Serving:
                 work = asyncio.create_task(self._work(admin.port, demo=demo))
                 await self._until(stopping, work)
                 self._health.draining()
-                self._console.print("draining: gateway, forwarder, sandbox …")
+                roles = ", ".join(child.role for child in self._supervisor.children)
+                self._console.print(f"draining: {roles} …")
         self._console.print("stopped; everything is kept in " + str(self._directory.path))
         return 0 if self._balanced else 1
 

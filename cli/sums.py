@@ -91,12 +91,16 @@ async def of_overview(session: aiohttp.ClientSession, url: str, key: str) -> Sum
     query = {"start": "2000-01-01", "end": tomorrow.isoformat()}
     async with session.get(url + OVERVIEW_PATH, params=query, headers={"X-API-Key": key}) as response:
         response.raise_for_status()
-        found = json.loads(await response.read(), parse_float=Decimal)
+        return of_fields(json.loads(await response.read(), parse_float=Decimal))
+
+
+def of_fields(overview: Mapping[str, Any]) -> Sums:
+    """Return what an overview says, in the ingestion API's own names, its numbers read as decimals."""
     return Sums(
-        found["total_orders"],
-        money.cents(found["total_revenue"]),
-        found["total_refunds"],
-        money.cents(found["refund_amount"]),
+        overview["total_orders"],
+        money.cents(overview["total_revenue"]),
+        overview["total_refunds"],
+        money.cents(overview["refund_amount"]),
     )
 
 

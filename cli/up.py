@@ -14,40 +14,46 @@ import click
 
 from cli import ports, screen
 from cli.child import GRACE_SECONDS, Child, RoleCommand
-from cli.demo import storefront_of
 from cli.directory import DataDirectory
 from cli.options import config_option
 from cli.role_log import RoleLog
 from cli.serving import Serving
+from cli.stand_in import storefront_of
 from cli.supervisor import Supervisor
 from runtime import config
 from runtime.clock import SystemClock
 from runtime.parent import Leash
+from scheduler.portfolio import conflicts
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from runtime.settings import Settings
 
-ROLES = ("gateway", "forwarder", "sandbox")
-"""In the order in which they drain: each before the one that takes its events."""
+ROLES = ("gateway", "forwarder", "scheduler", "sandbox")
+"""In the order in which they drain: each before the one that takes its events, and the one that all ask last."""
 
 
 @click.command
 @config_option
 @click.option("--demo", is_flag=True, help="Send a day of made-up shop traffic and show what came out.")
 def command(config_path: Path | None, *, demo: bool) -> None:
-    """Run everything on this machine: gateway, forwarder and sandbox.
+    """Run everything on this machine: gateway, forwarder, sandbox, and the scheduler where exports are configured.
 
     Each role is a process of its own; one that ends is started again. /livez, /readyz and /metrics of all are on one
     admin server, their logs in <broker.path>/logs. Ctrl-C drains them in order, a second one ends them at once.
 
     --demo exits 1 in the end if what came out does not balance with what went in.
     """
-    settings = config.load(config_path)
+    settings = config.load(config_path, more=conflicts)
     if demo:
         storefront_of(settings)
     sys.exit(asyncio.run(_up(settings, config_path, demo=demo)))
+
+
+def roles(settings: Settings) -> Sequence[str]:
+    """Return which of `ROLES` there is work for: without exports there is no scheduler."""
+    return [role for role in ROLES if role != "scheduler" or settings.exports]
 
 
 async def _up(settings: Settings, config_path: Path | None, *, demo: bool) -> int:
@@ -68,9 +74,9 @@ async def _up(settings: Settings, config_path: Path | None, *, demo: bool) -> in
                     partial(screen.notice, console, clock, role),
                     clock,
                 )
-                for role in ROLES
+                for role in roles(settings)
             ]
-            settings = config.load(config_path, environ)
+            settings = config.load(config_path, environ, more=conflicts)
             serving = Serving(settings, directory, Supervisor(children), console, clock)
             return await serving.run(found["admin.port"], demo=demo)
 

@@ -7,15 +7,16 @@ from typing import TYPE_CHECKING
 
 from rich.table import Table
 
-from cli import sums
+from cli import pulled, sums
 from cli.sums import Sums
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping, Sequence
 
     from rich.console import Console
 
     from cli.outcome import Outcome
+    from cli.pulled import Overview, Pulled
     from consumers.audit import Balance
     from examples.figures import Figures
 
@@ -26,7 +27,8 @@ class Verdict:
 
     `day`: what its file must come to; `outcome`: what the gateway answered; `files`: what all files sent came to; `other`:
     what else the log holds; `elsewhere`: what the ingestion API had beforehand that never was in this log; `dead`: what stands
-    in the dead letters; `api`: what the ingestion API computes, None when it could not be asked, for the reason in `api_fault`.
+    in the dead letters; `api`: what the ingestion API computes, None when it could not be asked, for the reason in `api_fault`;
+    `exports`: what came of those at the sandbox; `overview`: what one of them says of it all, None when there is none.
     """
 
     day: Figures
@@ -38,6 +40,8 @@ class Verdict:
     dead: Sums = field(default_factory=Sums)
     api: Sums | None = None
     api_fault: str = ""
+    exports: Sequence[Pulled] = ()
+    overview: Overview | None = None
 
     @property
     def expected(self) -> Sums:
@@ -67,6 +71,25 @@ class Verdict:
             compared = expected.foreign == 0 or not name.endswith(sums.BASE_CURRENCY)
             if compared and figure != api[name]:
                 yield f"{name}: {api[name]} at the ingestion API, {figure} went in"
+        yield from self._exported(api)
+
+    def _exported(self, api: Mapping[str, str]) -> Iterator[str]:
+        for export in self.exports:
+            if export.fault:
+                yield f"{export.name} was not pulled: {export.fault}"
+        if self.overview is None:
+            return
+        if self.overview.sums is None:
+            yield f"{self.overview.name} has no row"
+            return
+        for name, figure in self.overview.sums.rows().items():
+            if figure != api[name]:
+                yield f"{name}: {figure} in {self.overview.name}, {api[name]} at the ingestion API"
+
+    def _agreement(self) -> str:
+        if self.overview is None:
+            return "the revenue agrees to the cent"
+        return f"the revenue agrees to the cent, in {self.overview.name} too"
 
     def _answers(self) -> Iterator[str]:
         outcome, day = self.outcome, self.day
@@ -85,8 +108,11 @@ class Verdict:
         console.print()
         console.print(_money(self))
         console.print()
+        if self.exports:
+            console.print(pulled.table(self.exports))
+            console.print()
         if self.balanced:
-            console.print("balanced: every event is accounted for, and the revenue agrees to the cent", style="green")
+            console.print(f"balanced: every event is accounted for, and {self._agreement()}", style="green")
         for difference in self.differences():
             console.print(f"does not balance: {difference}", style="bold red")
 
@@ -116,10 +142,12 @@ def _money(verdict: Verdict) -> Table:
     columns |= {name: column for name, column in more.items() if column != Sums()}
     table = Table(box=None, pad_edge=False, header_style="dim")
     table.add_column("all days", no_wrap=True)
-    for name in (*columns, "ingestion API"):
+    said = {"ingestion API": verdict.api}
+    if verdict.overview is not None:
+        said[verdict.overview.name] = verdict.overview.sums
+    for name in (*columns, *said):
         table.add_column(name, justify="right", no_wrap=True)
-    api = None if verdict.api is None else verdict.api.rows()
     for name in verdict.files.rows():
         figures = [column.rows()[name] for column in columns.values()]
-        table.add_row(name, *figures, "unknown" if api is None else api[name])
+        table.add_row(name, *figures, *("unknown" if each is None else each.rows()[name] for each in said.values()))
     return table

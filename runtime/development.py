@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from runtime.faults import Fault
 
 DEMO_KEYS: Final = ("tolk_pub_demo", "tolk_sec_demo")
-_REQUESTS_PER_MINUTE: Final = 600  # of the sandbox, which nobody else asks
+_REQUESTS_PER_MINUTE: Final = 6000  # of the sandbox, which nobody else asks
 
 
 def add_development(tree: dict[str, Any], origins: Origins) -> list[Fault]:
@@ -64,14 +64,19 @@ def _accounts(url: str) -> list[dict[str, Any]]:
 
 def _exports() -> list[dict[str, Any]]:
     return [
-        {
-            "name": "demo-overview",
-            "account": "demo-tolinku",
-            "dataset": "overview",
-            "every": "10s",
-            "resolution": "DAY",
-            "lookback": "1d",
-        },
+        # Everything there ever was, as one row: the demo compares it with what was sent.
+        _of_tolinku("overview", "overview", every="10s", resolution="TOTAL", lookback="all"),
+        _of_tolinku("revenue", "revenue-timeseries", every="15s", lookback="7d"),
+        _of_tolinku("products", "top-products", every="30s", lookback="1d", query={"limit": 50}),
+        _of_tolinku(
+            "attribution",
+            "attribution",
+            every="1m",
+            resolution="TOTAL",
+            lookback="7d",
+            split=["model"],
+            query={"model": ["last_click", "linear"]},
+        ),
         {
             "name": "demo-profit-daily",
             "account": "demo-profit",
@@ -87,3 +92,7 @@ def _exports() -> list[dict[str, Any]]:
             },
         },
     ]
+
+
+def _of_tolinku(name: str, dataset: str, **more: Any) -> dict[str, Any]:
+    return {"name": f"demo-{name}", "account": "demo-tolinku", "dataset": dataset, **more}

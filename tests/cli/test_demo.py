@@ -8,8 +8,8 @@ import pytest
 
 from cli import sums
 from cli.days import Days
-from cli.demo import storefront_of
 from cli.outcome import Outcome
+from cli.stand_in import storefront_of
 from cli.sums import Sums
 from cli.verdict import Verdict
 from consumers.audit import Balance

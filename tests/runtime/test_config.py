@@ -59,7 +59,10 @@ def test_the_demo_exports_pull_from_two_vendors(tmp_path: Path, monkeypatch: pyt
         ("demo-profit", "profitmetrics"),
     ]
     assert [(export.name, export.dataset, str(export.lookback)) for export in settings.exports] == [
-        ("demo-overview", "overview", "1d"),
+        ("demo-overview", "overview", "all"),
+        ("demo-revenue", "revenue-timeseries", "7d"),
+        ("demo-products", "top-products", "1d"),
+        ("demo-attribution", "attribution", "7d"),
         ("demo-profit-daily", "reports", "3d"),
     ]
 
