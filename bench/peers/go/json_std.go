@@ -1,0 +1,8 @@
+//go:build !sonic
+
+package main
+
+import "encoding/json"
+
+// decode is the fast path's decoder. Unlike Sluice's it takes names in any case of letters: encoding/json knows no other way.
+func decode(data []byte, into any) error { return json.Unmarshal(data, into) }
