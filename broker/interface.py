@@ -189,6 +189,13 @@ class Subscription(ABC):
         """
 
     @abstractmethod
+    def held_until(self) -> float:
+        """Until when (the clock's monotonic seconds) what the listener was told is surely nobody else's, even if nothing more is heard of
+        the group; a time that is past: it may be another's by now. Heartbeats move it on, whether somebody polls or not. For effects
+        that the broker cannot fence. Does not wait.
+        """
+
+    @abstractmethod
     async def close(self) -> None:
         """Call `revoked` for what is owned, leave the group, free everything. Idempotent, returns within seconds even without a
         broker.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -11,6 +10,7 @@ from scheduler.export_work import instant, text
 from scheduler.ledger import Target
 from scheduler.plan import Window
 from scheduler.question import as_span
+from scheduler.uninterrupted import in_thread
 from schemas.exports import TOTAL_BUCKET, bucket_name
 from schemas.ledger import NO_BUCKET, AccountState, HeldBack
 from schemas.topics import metrics_topic, partition_of
@@ -42,7 +42,7 @@ class Delivery:
         name, scope = work.plan.name, _scope(question)
         if scope is not None and await self._hold(question, scope):
             return None
-        pieces = await asyncio.to_thread(stage.pieces)
+        pieces = await in_thread(stage.pieces)
         pulled_at = instant(self._clock.now())
         total = Change()
         for piece in pieces:
@@ -69,7 +69,7 @@ class Delivery:
         lacking, of = await self._ledger.vanishing(work.plan.name, question.stage, scope)
         if lacking * 2 <= of:
             return False
-        keys = await asyncio.to_thread(question.stage.digest)
+        keys = await in_thread(question.stage.digest)
         window = as_span(question.step.window)
         before = work.state.held
         if before is not None and (before.keys, before.window) == (keys, window):

@@ -63,49 +63,69 @@ class Estate:
         self._partition = partition
         self._plans = plans
         self._around = surroundings
+        self._ledger: Ledger | None = None
         self._by_export: dict[str, AccountWork] = {}
+        self._doubt: asyncio.Future[None] | None = None
         self._reason: str | None = "not taken over yet"
 
     def fault(self) -> str | None:
         """Return why nothing is pulled, in an operator's words; None while it is."""
         return self._reason
 
+    def give_up(self) -> None:
+        """Abort what is being written: the partition is about to go to another. Cancel `run` next. Does not wait."""
+        if self._ledger is not None:
+            self._ledger.give_up()
+
     async def run(self) -> None:
         """Take the partition over and work on it, again and again, until cancelled."""
-        failures = 0
+        around, failures = self._around, 0
         while True:
             try:
-                async with taken_over(self._around.broker, self._partition, self._around.directory) as ledger:
+                # Whoever was replaced unawares would fence the rightful owner.
+                await around.lease.taken_up()
+                async with taken_over(around.broker, self._partition, around.directory) as ledger:
                     failures = 0
                     await self._work(ledger)
             except* (BrokerError, NotOwner) as group:
                 failures += 1
                 self._reason = one_line(_first(group))
-            self._by_export = {}
-            self._around.log.warning("ledger taken over again", partition=self._partition, reason=self._reason)
-            await self._around.clock.sleep(self._around.backoffs.retry(failures))
+            _raise_if_cancelled()
+            around.log.warning("ledger to be taken over again", partition=self._partition, reason=self._reason)
+            await around.clock.sleep(around.backoffs.takeover(failures))
 
     async def heard(self, name: str, command: ExportCommand) -> None:
         """Do what the command line wants of an export, if it is one of these."""
-        work = self._by_export.get(name)
-        if work is not None:
+        work, doubt = self._by_export.get(name), self._doubt
+        if work is None or doubt is None:
+            return  # whoever takes the partition over asks what is wanted
+        try:
             await work.obey(name, command)
+        except BrokerError as error:
+            if not doubt.done():
+                doubt.set_exception(error)
 
     async def _work(self, ledger: Ledger) -> None:
         sources: list[Source] = []
+        doubt: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         try:
             works = [self._account(plans, ledger, sources) for plans in _by_account(self._plans)]
+            self._ledger, self._doubt = ledger, doubt
             self._by_export = {name: work for work in works for name in work.exports}
             self._around.log.info("ledger taken over", partition=self._partition, exports=len(self._by_export))
             self._reason = None
             async with asyncio.TaskGroup() as group:
+                group.create_task(self._around.lease.run_out())
+                group.create_task(_outcome(doubt))
                 for work in works:
                     group.create_task(work.run())
                 for name, work in self._by_export.items():
                     if (command := self._around.wishes.of(name)) is not None:
                         await work.obey(name, command)
-                group.create_task(asyncio.Event().wait())  # an estate without accounts is kept, too
         finally:
+            self._ledger, self._doubt, self._by_export = None, None, {}
+            if not doubt.cancel() and not doubt.cancelled():
+                doubt.exception()  # it may have come too late for anybody to ask
             for source in sources:
                 await source.close()
 
@@ -149,6 +169,17 @@ def _schedules(plan: Plan) -> tuple[Schedule, Schedule | None]:
     return Schedule.of(plan.export), None if refresh is None else Schedule(
         expression=refresh, zone=plan.export.timezone
     )
+
+
+async def _outcome(future: asyncio.Future[None]) -> None:
+    await future
+
+
+def _raise_if_cancelled() -> None:
+    """Raise what a failing task group swallows before Python 3.13: that it was cancelled at the same time."""
+    task = asyncio.current_task()
+    if task is not None and task.cancelling():
+        raise asyncio.CancelledError
 
 
 def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:

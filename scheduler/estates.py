@@ -25,6 +25,7 @@ class Estates(RebalanceListener):
         self._plans = plans
         self._around = surroundings
         self._estates: dict[int, tuple[Estate, asyncio.Task[None]]] = {}
+        self._fault: BaseException | None = None
 
     def fault(self) -> str | None:
         """Return why some exports are not pulled, in an operator's words; None when all that are owned are."""
@@ -43,11 +44,12 @@ class Estates(RebalanceListener):
     async def revoked(self, partitions: Collection[TopicPartition]) -> None:
         """Stop requests, abort what is open, drop all state."""
         leaving = [self._estates.pop(number) for _, number in partitions if number in self._estates]
-        tasks = [task for _, task in leaving]
-        for task in tasks:
+        for estate, task in leaving:
+            estate.give_up()
             task.cancel()
-        if tasks:
-            await asyncio.wait(tasks)
+        ended = await asyncio.gather(*(task for _, task in leaving), return_exceptions=True)
+        faults = [error for error in ended if error is not None and not isinstance(error, asyncio.CancelledError)]
+        self._fault = self._fault or next(iter(faults), None)
 
     async def heard(self, name: str, command: ExportCommand) -> None:
         """Do what the command line wants of an export, if it is owned here."""
@@ -56,6 +58,8 @@ class Estates(RebalanceListener):
 
     def failed(self) -> BaseException | None:
         """Return what ended an estate that should go on: a fault of ours; None while all work."""
+        if self._fault is not None:
+            return self._fault
         for _, task in self._estates.values():
             if task.done() and not task.cancelled() and (error := task.exception()) is not None:
                 return error

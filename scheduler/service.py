@@ -7,7 +7,7 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 from random import Random
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from broker.factory import open_broker
 from broker.startup import ready_broker
@@ -16,17 +16,16 @@ from scheduler.estate import Surroundings
 from scheduler.estates import Estates
 from scheduler.exchange import vendor_session
 from scheduler.lease import Lease
+from scheduler.membership import Membership
 from scheduler.portfolio import plans, topics
 from scheduler.report import Report
 from scheduler.wishes import Wishes
 from schemas.topics import LEDGER, SCHEDULER_GROUP
 
 if TYPE_CHECKING:
-    from broker.interface import Broker, Subscription
+    from broker.interface import Broker
     from runtime.process import Process
     from runtime.settings import Settings
-
-POLL_SECONDS: Final = 0.5
 
 
 async def main(settings: Settings, process: Process) -> None:
@@ -59,22 +58,15 @@ async def _serve(
     broker: Broker, estates: Estates, wishes: Wishes, lease: Lease, process: Process, *, exports: int
 ) -> None:
     subscription = await broker.subscribe(SCHEDULER_GROUP, [LEDGER], estates)
-    process.health.add("exports", estates.fault)
+    lease.use(subscription.held_until)
     listening = asyncio.create_task(wishes.follow(estates.heard))
+    membership = Membership(subscription, estates, lease, process, listening)
+    process.health.add("broker", membership.fault)
+    process.health.add("exports", estates.fault)
     process.started(exports=exports)
     try:
-        await _keep_membership(subscription, estates, lease, process)
+        await membership.run()
     finally:
         listening.cancel()
         await asyncio.wait([listening])
         await subscription.close()
-
-
-async def _keep_membership(subscription: Subscription, estates: Estates, lease: Lease, process: Process) -> None:
-    """Stay in the group, which tells `estates` what is owned, until the process is asked to stop."""
-    while not process.stopping.is_set():
-        await subscription.poll(POLL_SECONDS, partitions=())
-        lease.renew()
-        error = estates.failed()
-        if error is not None:
-            raise error

@@ -98,6 +98,11 @@ class Membership:
         """Say whether the session has lapsed, as far as this member knows: its partitions may be another's by now."""
         return self._clock.monotonic() - self._last_beat > self._timing.session_timeout
 
+    def held_until(self) -> float:
+        """Return until when what was granted is surely nobody else's; a time that is past while something is lost and not taken note of."""
+        with self._lock:
+            return float("-inf") if self._change.lost else self._last_beat + self._timing.session_timeout
+
     def fault(self) -> str | None:
         """Return why the group could not be reached, the last time that it was tried; None when it could."""
         return self._fault
@@ -179,9 +184,9 @@ class Membership:
         told = set() if joined else self._held - self._returned
         lost = self._held - self._returned - owned
         news = bool(joined or plan.gone or self._returned)
-        self._last_beat, self._member, self._held = now, member, told & owned
+        self._member, self._held = member, told & owned
         self._returned.clear()
-        self._note(member, lost, (owned - wanted) & told)
+        self._note(member, lost, (owned - wanted) & told, now)
         if news:
             self._sender.tell((GROUPS,))
         self._take_over(connection, (owned | free) - told, wanted)
@@ -205,9 +210,10 @@ class Membership:
         silent = not 0 <= self._clock.monotonic() - row.heartbeat <= self._timing.session_timeout
         return silent or is_dead(self._wake_directory, row.wake)
 
-    def _note(self, member: int, lost: set[int], surplus: set[int]) -> None:
-        """Add to what the owner has not asked for yet."""
+    def _note(self, member: int, lost: set[int], surplus: set[int], now: float) -> None:
+        """Add to what the owner has not asked for yet; the session lasts from `now`."""
         with self._lock:
+            self._last_beat = now
             change = self._change
             change.member = member
             change.surplus = surplus

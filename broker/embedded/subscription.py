@@ -109,6 +109,10 @@ class EmbeddedSubscription(Subscription):
                 f"not owned by this member of {self._group}: " + ", ".join(f"{t}/{n}" for t, n in sorted(lost))
             )
 
+    def held_until(self) -> float:
+        """As the interface says."""
+        return min(membership.held_until() for membership in self._memberships.values())
+
     async def close(self) -> None:
         """As the interface says. An error of the listener is logged: nobody polls any more."""
         if self._closed:

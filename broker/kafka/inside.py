@@ -8,14 +8,24 @@ import asyncio
 import sys
 import threading
 import time
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import zstandard
+from aiokafka.errors import NoError, RebalanceInProgressError
+from aiokafka.protocol.group import HeartbeatRequest, SyncGroupRequest
 from aiokafka.record.default_records import DefaultRecordBatchBuilder
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Mapping
 
 # ruff: noqa: SLF001 - see the module's docstring
 
 _METADATA_SECONDS = 0.1
+
+_SAID_TO_MEMBERS: Final[Mapping[type, Collection[int]]] = {
+    SyncGroupRequest: (NoError.errno,),
+    HeartbeatRequest: (NoError.errno, RebalanceInProgressError.errno),
+}
 
 _Client = TypeVar("_Client")
 
@@ -93,6 +103,26 @@ def is_member(consumer: Any) -> bool:
     commit as if it had no group, and Kafka would take that of an empty group.
     """
     return bool(consumer._coordinator.generation > 0)
+
+
+def last_heard(consumer: Any, now: Callable[[], float]) -> Callable[[], float]:
+    """Return what tells when, by `now`, the latest request was sent that the group answered in a way that only a member is answered;
+    minus infinity without one. For a consumer that is started and not subscribed yet.
+    """
+    coordinator = consumer._coordinator
+    send = coordinator._send_req
+    heard = float("-inf")
+
+    async def send_and_note(request: Any) -> Any:
+        nonlocal heard
+        sent = now()
+        response = await send(request)
+        if response.error_code in _SAID_TO_MEMBERS.get(type(request), ()):
+            heard = max(heard, sent)
+        return response
+
+    coordinator._send_req = send_and_note
+    return lambda: heard
 
 
 def ended(consumer: Any) -> str | None:

@@ -23,7 +23,7 @@ from broker.kafka.refusals import said
 from broker.kafka.teardown import stop_within
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping, Sequence
+    from collections.abc import Callable, Collection, Mapping, Sequence
 
     from structlog.typing import FilteringBoundLogger
 
@@ -33,6 +33,9 @@ if TYPE_CHECKING:
     from runtime.clock import Clock
 
 METADATA_BYTES = 4_000
+
+_SESSION_SECONDS = 6.0
+"""After how long a silent member is thrown out."""
 
 _BUFFER_BYTES = 24 * 1024 * 1024
 _LEAST_FETCH_BYTES = 64 * 1024
@@ -80,6 +83,7 @@ class KafkaSubscription(Subscription):
         self._owned: dict[TopicPartition, Assignment] = {}
         self._stranded: set[TopicPartition] = set()
         self._silent_since = clock.monotonic()
+        self._last_heard: Callable[[], float] = lambda: float("-inf")
         self._given_up: str | None = None
         self._polling = asyncio.Lock()
         self._closed = False
@@ -102,7 +106,7 @@ class KafkaSubscription(Subscription):
                 request_timeout_ms=REQUEST_TIMEOUT_MS,
                 metadata_max_age_ms=5_000,
                 heartbeat_interval_ms=1_000,
-                session_timeout_ms=6_000,
+                session_timeout_ms=int(_SESSION_SECONDS * 1000),
                 rebalance_timeout_ms=int(REBALANCE_SECONDS * 1000),
                 max_poll_interval_ms=300_000,
                 fetch_max_wait_ms=min(500, max(100, self._partitions)),
@@ -121,6 +125,7 @@ class KafkaSubscription(Subscription):
             if isinstance(error, KafkaError | OSError | TimeoutError):
                 raise Unavailable(f"Kafka at {self._connection.servers} cannot be read: {said(error)}") from None
             raise
+        self._last_heard = inside.last_heard(consumer, self._clock.monotonic)
         consumer.subscribe(topics=self._topics, listener=rebalance)
         self._consumer, self._rebalance = consumer, rebalance
         self._silent_since = self._clock.monotonic()
@@ -174,6 +179,12 @@ class KafkaSubscription(Subscription):
             raise Fenced(f"group {self._group} went on without this member: {said(error)}") from None
         except KafkaError as error:
             raise Unavailable(f"Kafka does not take commits of group {self._group}: {said(error)}") from None
+
+    def held_until(self) -> float:
+        """See the interface."""
+        if self._consumer is None or self._rebalance.moved_on or not inside.is_member(self._consumer):
+            return float("-inf")
+        return self._last_heard() + _SESSION_SECONDS
 
     async def close(self) -> None:
         """See the interface. What the listener raises is logged: there is nobody to hand it to."""

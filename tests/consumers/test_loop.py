@@ -69,6 +69,9 @@ class MemorySubscription(Subscription):
             raise self.commit_error
         self.commits += commits.values()
 
+    def held_until(self) -> float:
+        return float("inf")
+
     async def close(self) -> None:
         if not self.closed:
             self.closed = True

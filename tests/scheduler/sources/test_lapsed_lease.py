@@ -17,7 +17,7 @@ from runtime.metrics import Metrics
 from runtime.settings import AccountSettings, BrokerSettings, Settings
 from scheduler.backoffs import Backoffs
 from scheduler.estate import Estate, Surroundings
-from scheduler.lease import LEASE_SECONDS, Lease, NotOwner
+from scheduler.lease import Lease, NotOwner
 from scheduler.portfolio import plans, topics
 from scheduler.report import Report
 from scheduler.wishes import Wishes
@@ -100,6 +100,8 @@ async def test_lapsed_in_the_midst_of_a_shared_call_nothing_is_put_down(
     far_side.say(Say(200, CATALOGUE), Say(403, REFUSED, before=answered))
     clock, metrics, told = ManualClock(), Metrics(), structlog.testing.CapturingLogger()
     lease = Lease(clock)
+    until_then = clock.monotonic() + 5
+    lease.use(lambda: until_then)
     async with _log(settings) as broker:
         around = Surroundings(
             broker=broker,
@@ -116,7 +118,7 @@ async def test_lapsed_in_the_midst_of_a_shared_call_nothing_is_put_down(
         estate = Estate(0, plans(settings), around)
         working = asyncio.create_task(estate.run())
         await until(lambda: len(far_side.got) == 2)
-        await clock.advance(LEASE_SECONDS + 1)
+        await clock.advance(6)
         answered.set()
         await until(lambda: "did not hear of its group" in (estate.fault() or ""))
         working.cancel()
