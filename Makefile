@@ -26,7 +26,7 @@ test: setup
 # As long as you give it: make chaos CHAOS_EVENTS=1000000
 chaos: CHAOS_EVENTS ?= 100000
 chaos: setup
-	CHAOS_EVENTS=$(CHAOS_EVENTS) $(BIN)/python -m pytest tests/chaos --timeout 3600
+	CHAOS_EVENTS=$(CHAOS_EVENTS) $(BIN)/python -m pytest tests/chaos --timeout 3600 -o faulthandler_timeout=3700
 
 lint: setup
 	$(BIN)/ruff check .

@@ -117,7 +117,9 @@ def last_heard(consumer: Any, now: Callable[[], float]) -> Callable[[], float]:
         nonlocal heard
         sent = now()
         response = await send(request)
-        if response.error_code in _SAID_TO_MEMBERS.get(type(request), ()):
+        said_to_members = _SAID_TO_MEMBERS.get(type(request))
+        # A commit's response, for one, has no code of its own but one for each partition.
+        if said_to_members is not None and response.error_code in said_to_members:
             heard = max(heard, sent)
         return response
 

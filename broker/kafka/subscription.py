@@ -137,8 +137,10 @@ class KafkaSubscription(Subscription):
         max_records: int = 10_000,
     ) -> Mapping[TopicPartition, Sequence[Record]]:
         """See the interface. Raises Unavailable too when nothing at all was heard of Kafka for 15 s."""
+        deadline = self._clock.monotonic() + timeout
+        # With a backlog, or when closed, nothing below waits: others must have their turn.
+        await asyncio.sleep(0)
         async with self._polling:
-            deadline = self._clock.monotonic() + timeout
             while not self._closed:
                 await self._revive()
                 self._rebalance.arm()
