@@ -39,8 +39,8 @@ type events struct {
 }
 
 type typedBatch struct {
-	Events []event         `json:"events"`
-	APIKey json.RawMessage `json:"apiKey"`
+	Events []event `json:"events"`
+	APIKey raw     `json:"apiKey"`
 }
 
 // readBatch judges a batch: in one typed decode when all is good, else event by event, slowly and in words.
@@ -167,9 +167,9 @@ func identified(place int, value []byte, e *event) accepted {
 }
 
 // bodyKey returns the key in a body's apiKey, empty without one.
-func bodyKey(raw json.RawMessage) string {
+func bodyKey(value []byte) string {
 	var key string
-	if len(raw) == 0 || json.Unmarshal(raw, &key) != nil {
+	if len(value) == 0 || json.Unmarshal(value, &key) != nil {
 		return ""
 	}
 	return key

@@ -2,27 +2,25 @@ package main
 
 import (
 	_ "embed"
-	"encoding/json"
-	"errors"
 	"strings"
 )
 
 // event is what a good event looks like (seed 003); absent and null are the zero value. Pointers only where an empty value
 // is a fault that an absent one is not.
 type event struct {
-	EventType     string          `json:"event_type"`
-	TransactionID string          `json:"transaction_id"`
-	Revenue       *float64        `json:"revenue"`
-	Currency      *string         `json:"currency"`
-	UserID        string          `json:"user_id"`
-	CartID        string          `json:"cart_id"`
-	CouponCode    string          `json:"coupon_code"`
-	Discount      float64         `json:"discount"`
-	Shipping      float64         `json:"shipping"`
-	Tax           float64         `json:"tax"`
-	Items         []item          `json:"items"`
-	Properties    properties      `json:"properties"`
-	APIKey        json.RawMessage `json:"apiKey"`
+	EventType     string   `json:"event_type"`
+	TransactionID string   `json:"transaction_id"`
+	Revenue       *float64 `json:"revenue"`
+	Currency      *string  `json:"currency"`
+	UserID        string   `json:"user_id"`
+	CartID        string   `json:"cart_id"`
+	CouponCode    string   `json:"coupon_code"`
+	Discount      float64  `json:"discount"`
+	Shipping      float64  `json:"shipping"`
+	Tax           float64  `json:"tax"`
+	Items         []item   `json:"items"`
+	Properties    raw      `json:"properties"`
+	APIKey        raw      `json:"apiKey"`
 }
 
 type item struct {
@@ -88,7 +86,7 @@ func (e *event) good() bool {
 		(kind.needsTransaction && e.TransactionID == "") ||
 		(kind.needsRevenue && e.Revenue == nil) ||
 		(kind.needsItems && len(e.Items) == 0) ||
-		!isCurrency(e.Currency) {
+		!isCurrency(e.Currency) || !flat(e.Properties) {
 		return false
 	}
 	for i := range e.Items {
@@ -104,26 +102,22 @@ func isCurrency(code *string) bool {
 	return code == nil || currencies[*code] || currencies[strings.ToUpper(*code)]
 }
 
-// properties are texts, numbers, booleans and nulls by name. Nothing of them is needed but that they are.
-type properties struct{}
-
-var errNested = errors.New("a property holds an object or an array")
-
-// UnmarshalJSON takes JSON that the caller has found valid.
-func (*properties) UnmarshalJSON(data []byte) error {
-	if data[0] == 'n' {
-		return nil
+// flat reports whether properties are texts, numbers, booleans and nulls by name, or absent; they are valid JSON. Their values
+// are not needed, so they are not decoded.
+func flat(properties raw) bool {
+	if len(properties) == 0 || properties[0] == 'n' {
+		return true
 	}
-	if data[0] != '{' {
-		return errNested
+	if properties[0] != '{' {
+		return false
 	}
-	for i := 1; i < len(data); i++ {
-		switch data[i] {
+	for i := 1; i < len(properties); i++ {
+		switch properties[i] {
 		case '"':
-			i = endOfString(data, i)
+			i = endOfString(properties, i)
 		case '{', '[':
-			return errNested
+			return false
 		}
 	}
-	return nil
+	return true
 }

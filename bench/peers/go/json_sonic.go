@@ -16,3 +16,6 @@ func init() {
 
 // decode is the fast path's decoder.
 func decode(data []byte, into any) error { return decoder.Unmarshal(data, into) }
+
+// raw is JSON as it stands in a body, and no copy of it.
+type raw = sonic.NoCopyRawMessage

@@ -6,3 +6,6 @@ import "encoding/json"
 
 // decode is the fast path's decoder. Unlike Sluice's it takes names in any case of letters: encoding/json knows no other way.
 func decode(data []byte, into any) error { return json.Unmarshal(data, into) }
+
+// raw is JSON as it stands in a body.
+type raw = json.RawMessage
