@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import itertools
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -12,6 +11,7 @@ from scheduler.errors import PullError
 from scheduler.export_work import instant
 from scheduler.sources.interface import Ask
 from scheduler.stage import Stage
+from scheduler.uninterrupted import in_thread
 from schemas.exports import bucket_name
 from schemas.ledger import VendorJob
 
@@ -61,7 +61,10 @@ class Question:
             if isinstance(outcome, PullError):
                 return outcome
             self.answers.append(outcome)
-            await asyncio.to_thread(self.stage.answered, sink, outcome)
+            self.stage.answered(sink, outcome)
+            if outcome.covered is not None:
+                # A part of a bucket must not take the place of what was pulled while the vendor had all of it.
+                await in_thread(self.stage.forget, sink, outcome.covered.start, self.work.state.covered)
         return None
 
     def close(self) -> None:

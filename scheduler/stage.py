@@ -1,34 +1,29 @@
-"""Where the rows of one pull wait until the answer is complete: on disk beyond a few megabytes, gone when closed."""
+"""Where the rows of one pull wait until the answer is complete: in memory while they are few, else on disk; gone when closed."""
 
 from __future__ import annotations
 
 import hashlib
-import sqlite3
 from datetime import UTC
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import orjson
 
+from scheduler.spill import Spill, Waiting
 from schemas.exports import TOTAL_BUCKET, bucket_name
 from schemas.ledger import NO_BUCKET
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
+    from datetime import datetime
 
     from scheduler.plan import Window
     from scheduler.sources.interface import Answer, Ask, Found
+    from schemas.ledger import Span
 
 PIECE_BYTES: Final = 8 * 1024 * 1024
 """About how much goes into one transaction, before compression: the embedded log takes 64 MiB at once."""
-_BATCH: Final = 1_000
-_SCHEMA: Final = """
-PRAGMA journal_mode = OFF;
-PRAGMA cache_size = -4000;
-CREATE TABLE staged (
-    bucket TEXT NOT NULL, dimensions TEXT NOT NULL, until TEXT NOT NULL, ask INTEGER NOT NULL, row BLOB NOT NULL,
-    PRIMARY KEY (bucket, dimensions)
-) WITHOUT ROWID;
-"""
+MEMORY_BYTES: Final = 128 * 1024
+"""What is kept in memory. Most pulls bring a handful of rows, and a database for each costs more than all else that is done for it."""
 
 
 class Staged(NamedTuple):
@@ -55,17 +50,25 @@ EVERYTHING: Final = Piece("", None)
 class Stage:
     """The rows of one pull, by bucket and dimensions. Life: made → `sink` and `answered` for each ask → read → `close`.
 
-    Everything here may wait for the disk; one thread at a time.
+    One thread at a time. Once it is `on_disk`, everything but `sink` and `answered` may wait for the disk.
     """
 
     def __init__(self) -> None:
-        # A database without a name lives in its cache, spills into a file that has no name either, and goes with the connection.
-        self._connection = sqlite3.connect("", isolation_level=None, check_same_thread=False)
-        self._connection.executescript(_SCHEMA)
-        self._connection.execute("BEGIN")
-        self._waiting: list[tuple[str, str, str, int, bytes]] = []
+        self._waiting: dict[tuple[str, str], Waiting] = {}
+        self._waiting_bytes = 0
+        self._spill: Spill | None = None
         self._common: list[dict[str, Any]] = []
         self._bytes = 0
+
+    @property
+    def on_disk(self) -> bool:
+        """Whether there are so many rows that they do not lie in memory."""
+        return self._spill is not None
+
+    @property
+    def size(self) -> int:
+        """About how many bytes its rows have."""
+        return self._bytes
 
     def sink(self, ask: Ask) -> AskSink:
         """Return where the rows of `ask` go."""
@@ -75,21 +78,33 @@ class Stage:
     def answered(self, sink: AskSink, answer: Answer) -> None:
         """Add what only the answer as a whole tells to every row of the sink's ask."""
         common = self._common[sink.number]
-        common |= {"currency": answer.currency, "timezone": answer.timezone or common["timezone"]}
-        common["flags"] = sorted(answer.flags)
+        common |= {"currency": answer.currency, "timezone": answer.timezone, "flags": sorted(answer.flags)}
+        if answer.covered is not None and sink.is_total:
+            common["bucket_start"] = answer.covered.start.isoformat()
+
+    def forget(self, sink: AskSink, before: datetime, spans: Sequence[Span]) -> None:
+        """Throw away the sink's rows of buckets that begin before `before` (aware) and lie wholly in one of `spans`."""
+        limit = bucket_name(before)
+        if self._spill is not None:
+            self._spill.forget(sink.number, limit, spans)
+        for key, row in list(self._waiting.items()):
+            lies = any(start <= row.bucket and row.until <= end for start, end in spans)
+            if row.ask == sink.number and row.bucket < limit and row.until and lies:
+                del self._waiting[key]
 
     def put(self, bucket: str, dimensions: str, until: str, ask: int, row: bytes) -> None:
         """Take a row; one with the same bucket and dimensions is replaced."""
-        self._waiting.append((bucket, dimensions, until, ask, row))
-        self._bytes += len(row)
-        if len(self._waiting) >= _BATCH:
-            self._flush()
+        self._waiting[bucket, dimensions] = Waiting(bucket, dimensions, until, ask, row)
+        size = len(row) + len(dimensions)
+        self._bytes += size
+        self._waiting_bytes += size
+        if self._waiting_bytes > MEMORY_BYTES:
+            self._spill = self._spill or Spill()
+            self._flush(self._spill)
 
     def rows(self, piece: Piece = EVERYTHING) -> Iterator[Staged]:
         """Yield the rows of a piece, by bucket and dimensions."""
-        self._flush()
-        query = "SELECT * FROM staged WHERE bucket >= ? AND (? IS NULL OR bucket < ?) ORDER BY bucket, dimensions"
-        for bucket, dimensions, until, ask, row in self._connection.execute(query, (piece.low, piece.high, piece.high)):
+        for bucket, dimensions, until, ask, row in self._rows(piece):
             content = orjson.loads(row)
             common = self._common[ask]
             flags = sorted({*content["flags"], *common["flags"]})
@@ -97,26 +112,22 @@ class Stage:
 
     def __contains__(self, key: tuple[str, str]) -> bool:
         """Say whether there is a row of this bucket and these dimensions."""
-        self._flush()
-        query = "SELECT 1 FROM staged WHERE bucket = ? AND dimensions = ?"
-        return self._connection.execute(query, key).fetchone() is not None
+        return key in self._waiting or (self._spill is not None and key in self._spill)
 
     def digest(self) -> str:
         """Return a digest of which rows there are, whatever they hold."""
-        self._flush()
         digest = hashlib.blake2b(digest_size=16)
-        for key in self._connection.execute("SELECT bucket, dimensions FROM staged ORDER BY bucket, dimensions"):
-            digest.update(orjson.dumps(key))
+        for row in self._rows(EVERYTHING):
+            digest.update(orjson.dumps((row.bucket, row.dimensions)))
         return digest.hexdigest()
 
     def pieces(self) -> list[Piece]:
         """Return the stage cut between buckets, so that each piece fits a transaction unless a single bucket does not."""
-        self._flush()
-        if self._bytes <= PIECE_BYTES:
+        if self._spill is None or self._bytes <= PIECE_BYTES:
             return [EVERYTHING]
+        self._flush(self._spill)
         cuts, size = [""], 0
-        query = "SELECT bucket, sum(length(row) + length(dimensions)) FROM staged GROUP BY bucket ORDER BY bucket"
-        for bucket, length in self._connection.execute(query):
+        for bucket, length in self._spill.sizes():
             if size and size + length > PIECE_BYTES:
                 cuts.append(bucket)
                 size = 0
@@ -125,12 +136,22 @@ class Stage:
 
     def close(self) -> None:
         """Throw everything away. Idempotent."""
-        self._connection.close()
+        self._waiting.clear()
+        if self._spill is not None:
+            self._spill.close()
 
-    def _flush(self) -> None:
-        if self._waiting:
-            self._connection.executemany("INSERT OR REPLACE INTO staged VALUES (?, ?, ?, ?, ?)", self._waiting)
-            self._waiting.clear()
+    def _rows(self, piece: Piece) -> Iterator[Waiting]:
+        if self._spill is not None:
+            self._flush(self._spill)
+            return self._spill.rows(piece.low, piece.high)
+        low, high = piece
+        keys = sorted(key for key in self._waiting if key[0] >= low and (high is None or key[0] < high))
+        return (self._waiting[key] for key in keys)
+
+    def _flush(self, spill: Spill) -> None:
+        spill.add(self._waiting.values())
+        self._waiting.clear()
+        self._waiting_bytes = 0
 
 
 class AskSink:
@@ -142,6 +163,11 @@ class AskSink:
         self._ask = ask
         self._resolution = ask.plan.shape.resolution
         self._dropped = frozenset(ask.plan.export.drop)
+
+    @property
+    def is_total(self) -> bool:
+        """Whether its rows have one bucket, which is as long as what was asked for."""
+        return self._resolution == "TOTAL"
 
     def put(self, found: Found) -> None:
         """Take a row. Raises ValueError for one without a bucket where the resolution has some: a source's fault."""
@@ -184,7 +210,4 @@ def _common(ask: Ask) -> dict[str, Any]:
         "dataset": plan.export.dataset,
         "account": plan.account.name,
         "resolution": plan.shape.resolution,
-        "timezone": plan.shape.zone.key if plan.shape.dated else None,
-        "currency": None,
-        "flags": [],
     }

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 # As many as fit in the variables of one statement, in any SQLite (32,766 since 3.32, 999 before).
 _ROWS: Final = 200
+# SQLite holds all of a statement's values, and then a copy: of a large transaction only so much at a time.
+_BYTES: Final = 2 * 1024 * 1024
 _COLUMNS: Final = 4
 
 
@@ -35,7 +37,16 @@ def append_chunks(connection: sqlite3.Connection, pieces: Mapping[int, Iterable[
     """Append to partitions (by id) in the order of their pieces; offsets are allotted here. `timestamp`: milliseconds, UTC; where the
     partition has a later one already, that. Call it in a transaction. Raises sqlite3.Error.
     """
-    _insert(connection, _values(pieces, timestamp))
+    values: list[object] = []
+    size = 0
+    for partition, its_pieces in pieces.items():
+        for count, records in join(its_pieces):
+            values += (partition, count, timestamp, records)
+            size += len(records)
+            if size >= _BYTES:
+                _insert(connection, values)
+                values, size = [], 0
+    _insert(connection, values)
 
 
 def _values(pieces: Mapping[int, Iterable[Piece]], timestamp: int) -> list[object]:

@@ -51,7 +51,7 @@ def staged(rows: Iterable[tuple[int, str, float]], attributes: Mapping[str, Any]
     for day, channel, turnover in rows:
         bucket = Window(FIRST + day * DAY, FIRST + (day + 1) * DAY)
         sink.put(Found(bucket, {"channel": channel}, {"TURNOVER": turnover}, attributes or {}))
-    stage.answered(sink, Answer(currency="EUR", flags=["clamped"]))
+    stage.answered(sink, Answer(currency="EUR", timezone="UTC", flags=["clamped"]))
     return stage
 
 

@@ -31,20 +31,21 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from broker.interface import Broker
+    from runtime.clock import Clock
 
 PATIENCE = 20.0
 REPORTS = metrics_topic("profitmetrics", "reports")
 
 
-def a_process(role: str) -> Process:
-    """Return a process that is not one: everything but signals."""
+def a_process(role: str, clock: Clock | None = None) -> Process:
+    """Return a process that is not one: everything but signals. Without a `clock` it has the system's."""
     log = structlog.testing.CapturingLogger()
     return Process(
         role,
         log=structlog.wrap_logger(log, wrapper_class=structlog.make_filtering_bound_logger(0)),
         metrics=Metrics(),
         health=Health(),
-        clock=SystemClock(),
+        clock=clock or SystemClock(),
         drain_seconds=2,
     )
 
@@ -66,11 +67,19 @@ def reports(name: str = "daily", **more: Any) -> ExportSettings:
 
 
 class World:
-    """The vendor that runs, and the log. `settings` are the scheduler's, with the exports of the test."""
+    """The vendor that runs, and the log. `settings` are the scheduler's, with the exports of the test, `clock` is its clock."""
 
-    def __init__(self, settings: Settings, broker: Broker, faults: str, session: aiohttp.ClientSession) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        broker: Broker,
+        faults: str,
+        session: aiohttp.ClientSession,
+        clock: Clock | None = None,
+    ) -> None:
         self.settings = settings
         self.broker = broker
+        self._clock = clock
         self._faults = faults
         self._session = session
         self._nonce = 0
@@ -132,7 +141,7 @@ class World:
     @asynccontextmanager
     async def scheduling(self) -> AsyncIterator[Process]:
         """Run a scheduler; on leaving it is asked to stop, and must."""
-        process = a_process("scheduler")
+        process = a_process("scheduler", self._clock)
         task = asyncio.create_task(main(self.settings, process))
         try:
             yield process
