@@ -16,6 +16,8 @@ def query_digest(plan: Plan) -> str:
     export = plan.export
     parts = [
         plan.account.source,
+        plan.account.week_starts,
+        plan.account.end_inclusive,
         export.dataset,
         export.timezone.key,
         plan.shape.resolution,
