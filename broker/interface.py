@@ -191,8 +191,8 @@ class Subscription(ABC):
     @abstractmethod
     def held_until(self) -> float:
         """Until when (the clock's monotonic seconds) what the listener was told is surely nobody else's, even if nothing more is heard of
-        the group; a time that is past: it may be another's by now. Heartbeats move it on, whether somebody polls or not. For effects
-        that the broker cannot fence. Does not wait.
+        the group; a time that is past: it may be another's by now, or this member has left. Heartbeats move it on, whether somebody polls
+        or not. For effects that the broker cannot fence. Does not wait.
         """
 
     @abstractmethod

@@ -99,9 +99,13 @@ class Membership:
         return self._clock.monotonic() - self._last_beat > self._timing.session_timeout
 
     def held_until(self) -> float:
-        """Return until when what was granted is surely nobody else's; a time that is past while something is lost and not taken note of."""
+        """Return until when what was granted is surely nobody else's; a time that is past while something is lost and not taken note of,
+        and from `stop` on.
+        """
         with self._lock:
-            return float("-inf") if self._change.lost else self._last_beat + self._timing.session_timeout
+            if self._change.lost or self._stopping.is_set():
+                return float("-inf")
+            return self._last_beat + self._timing.session_timeout
 
     def fault(self) -> str | None:
         """Return why the group could not be reached, the last time that it was tried; None when it could."""

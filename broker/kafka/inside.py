@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import zstandard
 from aiokafka.errors import NoError, RebalanceInProgressError
-from aiokafka.protocol.group import HeartbeatRequest, SyncGroupRequest
+from aiokafka.protocol.group import HeartbeatRequest, LeaveGroupRequest, SyncGroupRequest
 from aiokafka.record.default_records import DefaultRecordBatchBuilder
 
 if TYPE_CHECKING:
@@ -107,7 +107,8 @@ def is_member(consumer: Any) -> bool:
 
 def last_heard(consumer: Any, now: Callable[[], float]) -> Callable[[], float]:
     """Return what tells when, by `now`, the latest request was sent that the group answered in a way that only a member is answered;
-    minus infinity without one. For a consumer that is started and not subscribed yet.
+    minus infinity without one, and from the moment on in which it is asked to let this member go. For a consumer that is started and
+    not subscribed yet.
     """
     coordinator = consumer._coordinator
     send = coordinator._send_req
@@ -116,6 +117,8 @@ def last_heard(consumer: Any, now: Callable[[], float]) -> Callable[[], float]:
     async def send_and_note(request: Any) -> Any:
         nonlocal heard
         sent = now()
+        if isinstance(request, LeaveGroupRequest):
+            heard = float("-inf")
         response = await send(request)
         said_to_members = _SAID_TO_MEMBERS.get(type(request))
         # A commit's response, for one, has no code of its own but one for each partition.

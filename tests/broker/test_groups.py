@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from typing import TYPE_CHECKING
 
 import pytest
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
 
     from broker.interface import Broker
     from tests.broker.backend import Backend
+
+LONGEST_SESSION = 6.0
 
 
 async def test_two_members_share_the_partitions_evenly(backend: Backend, broker: Broker) -> None:
@@ -142,6 +145,22 @@ async def test_closing_tells_the_owner_and_takes_its_last_commit(backend: Backen
     assert [step.kind for step in history] == ["assigned", "assigned", "revoked", "revoked"]
     assert member.subscription.assignment == frozenset()
     assert (await broker.committed(group, [topic]))[TopicPartition(topic, 0)] == Commit(5, "")
+
+
+async def test_every_heartbeat_holds_what_is_owned_a_session_longer_until_it_is_closed(
+    backend: Backend, broker: Broker
+) -> None:
+    member = await Member().start(broker, backend.group(), await backend.topic(broker))
+    await member.until_owned(1)
+    # Heartbeats do not wait for polls.
+    await member.stop_polling()
+    held_until = member.subscription.held_until
+    await eventually(lambda: held_until() > time.monotonic(), "what is owned is held")
+    before = held_until()
+    await eventually(lambda: held_until() > before, "a heartbeat")
+    assert time.monotonic() < held_until() <= time.monotonic() + LONGEST_SESSION
+    await member.subscription.close()
+    assert held_until() < time.monotonic()
 
 
 @pytest.mark.parametrize("when", ["assigned", "revoked"])

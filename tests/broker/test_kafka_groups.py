@@ -116,6 +116,7 @@ async def test_who_drains_longer_than_the_group_waits_cannot_commit(
 
     async def drain(partitions: Collection[TopicPartition]) -> None:
         await newcomer.until_owned(1)
+        assert slow.subscription.held_until() < time.monotonic()
         with pytest.raises(Fenced):
             await slow.commit_read(partitions)
         fenced.set()
@@ -142,9 +143,11 @@ async def test_who_was_thrown_out_unnoticed_cannot_commit(backend: Backend, brok
     consumer: Any = member.subscription._consumer  # type: ignore[attr-defined]  # KafkaSubscription's own
     # As after a stop of the process that outlasted its session: Kafka forgot the member, a heartbeat hears of it.
     await consumer._coordinator._maybe_leave_group()
+    assert member.subscription.held_until() < time.monotonic()
     with pytest.raises(Fenced):
         await member.commit_read(list(member.owned))
     await eventually(lambda: len(member.history) == 3, "the partition is revoked and assigned again")
+    await eventually(lambda: member.subscription.held_until() > time.monotonic(), "it is held again")
     await member.until_read(20)
     await member.commit_read(list(member.owned))
     assert (await broker.committed(group, [topic]))[TopicPartition(topic, 0)] == Commit(10, "")

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from broker.embedded.directory import LogFile
 from broker.embedded.offsets import Place, places
 from broker.embedded.timing import Timing
 from broker.interface import Commit, Fenced, TopicPartition, UnknownTopic
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
     from broker.embedded.broker import EmbeddedBroker
+    from broker.embedded.directory import DataDirectory
     from tests.broker.embedded.opening import Opener
 
 TOPIC = "ecommerce.events.demo"
@@ -71,6 +73,7 @@ async def test_who_does_not_poll_is_replaced_and_may_come_back(opener: Opener, l
     await eager.until_owned(2)
     await eager.until_read(10)
     await eager.subscription.commit({TopicPartition(TOPIC, 0): Commit(10, "mine")})
+    assert lazy.subscription.held_until() < time.monotonic() < eager.subscription.held_until()
     got = await lazy.subscription.poll(0.05)
     while not fenced:
         got = await lazy.subscription.poll(0.05)
@@ -78,10 +81,31 @@ async def test_who_does_not_poll_is_replaced_and_may_come_back(opener: Opener, l
     lazy.on_revoked = None
     while len(lazy.owned) != 1:
         await lazy.subscription.poll(0.05)
+    assert lazy.subscription.held_until() > time.monotonic()
     await eager.until_owned(1)
     assert (await log.committed("group", [TOPIC]))[TopicPartition(TOPIC, 0)] == Commit(10, "mine")
     await lazy.stop()
     await eager.stop()
+
+
+async def test_who_cannot_show_life_holds_nothing_when_the_session_is_over(
+    opener: Opener, log: EmbeddedBroker, directory: DataDirectory
+) -> None:
+    member = await Member().start(log, "group", TOPIC)
+    await member.until_owned(2)
+    await member.stop_polling()
+    held_until = member.subscription.held_until
+    lock = sqlite3.connect(directory.database(LogFile.EVENTS), isolation_level=None)
+    lock.execute("BEGIN IMMEDIATE")
+    last = held_until()
+    assert time.monotonic() < last <= time.monotonic() + opener.timing.session_timeout
+    await eventually(lambda: time.monotonic() > last, "the end of the session")
+    # One heartbeat may have been under way.
+    await eventually(lambda: held_until() < time.monotonic(), "nothing is held")
+    lock.execute("ROLLBACK")
+    lock.close()
+    await eventually(lambda: held_until() > time.monotonic(), "nobody took it meanwhile: it is held again")
+    await member.subscription.close()
 
 
 async def test_while_its_listener_works_a_member_is_waited_for(opener: Opener, log: EmbeddedBroker) -> None:
