@@ -20,8 +20,9 @@ $(STAMP): requirements/dev.txt pyproject.toml
 run: setup
 	$(BIN)/sluice up --demo
 
+# Most of its time is spent waiting for brokers: two at a time take little more than half of it.
 test: setup
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses 2 --dist worksteal
 
 # As long as you give it: make chaos CHAOS_EVENTS=1000000
 chaos: CHAOS_EVENTS ?= 100000
