@@ -63,9 +63,13 @@ def _text(data: bytes) -> str:
     return data.decode("utf-8", "backslashreplace")
 
 
-def _printable(data: bytes) -> str:
+def printable(text: str) -> str:
     """Return text that does nothing to a terminal but stand there."""
-    return "".join(character if character.isprintable() else "·" for character in _text(data))
+    return "".join(character if character.isprintable() else "·" for character in text)
+
+
+def _printable(data: bytes) -> str:
+    return printable(_text(data))
 
 
 def _cut(text: str, width: int) -> str:

@@ -10,7 +10,8 @@ import orjson
 import pytest
 
 from cli import main as command_line
-from cli.main import COMMANDS, LazyGroup
+from cli.lazy_group import LazyGroup
+from cli.main import COMMANDS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
