@@ -89,7 +89,6 @@ _decode_typed = msgspec.json.Decoder(_Typed).decode
 _decode_sliced = msgspec.json.Decoder(_Sliced).decode
 _decode_one: Callable[[bytes], AnyEvent] = msgspec.json.Decoder(AnyEvent).decode
 _decode_fields = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
-_decode_identity = msgspec.json.Decoder(Identified).decode
 _decode_key = msgspec.json.Decoder(str).decode
 _NONE = Good((), (), ())
 _UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
@@ -203,7 +202,8 @@ def _judge(index: int, value: bytes, max_event_bytes: int) -> Identified | Refus
         return Refused(index, value, UNKNOWN_EVENT_TYPE, f"event cannot be read: {error.msg}")
     reason = fault(event)
     if reason is None:
-        return _decode_identity(value)
+        # From what was judged, not from the bytes: where a name stands twice, only the last was judged.
+        return msgspec.convert(event, Identified)
     kind = event.get("event_type") if isinstance(event, dict) else None
     return Refused(index, value, kind if isinstance(kind, str) and kind in EVENT_TYPES else UNKNOWN_EVENT_TYPE, reason)
 

@@ -126,6 +126,13 @@ async def test_the_key_is_user_else_cart_else_transaction(
     assert (record.key, record.partition) == (key, zlib.crc32(key) % PARTITIONS)
 
 
+async def test_of_a_name_that_stands_twice_the_last_counts(gateway: Gateway) -> None:
+    event = b'{"event_type":"view_cart","user_id":5,"user_id":"u","items":3,"items":[]}'
+    assert (await gateway.post(TRACK, event)).status == 200
+    assert (await gateway.post(BATCH, b'{"events":[%b]}' % event)).body == {"ok": True, "accepted": 1}
+    assert [(each.key, each.value) for each in gateway.publisher.published] == [(b"u", event)] * 2
+
+
 async def test_events_without_a_key_are_spread(gateway: Gateway) -> None:
     for _ in range(PARTITIONS):
         await gateway.post(TRACK, VIEW)
