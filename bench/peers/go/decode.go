@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"strconv"
 	"strings"
 	"unicode/utf8"
 )
@@ -79,17 +80,22 @@ func allGood(typed *typedBatch, body []byte) (events, bool) {
 }
 
 func judgeBatch(body []byte) (events, *refusal) {
-	var envelope map[string]json.RawMessage
+	if refused := requireJSON(body); refused != nil {
+		return events{}, refused
+	}
+	var envelope fields
 	var values []json.RawMessage
-	required := &refusal{400, "INVALID_EVENT", eventsRequired}
-	if err := json.Unmarshal(body, &envelope); err != nil {
-		if refused := requireJSON(body); refused != nil {
+	err := json.Unmarshal(body, &envelope)
+	if list, given := envelope["events"]; given {
+		err = json.Unmarshal(list, &values)
+	}
+	if err != nil {
+		if refused := requireNumbers(body); refused != nil {
 			return events{}, refused
 		}
-		return events{}, required
 	}
-	if json.Unmarshal(envelope["events"], &values) != nil || len(values) == 0 {
-		return events{}, required
+	if len(values) == 0 {
+		return events{}, &refusal{400, "INVALID_EVENT", eventsRequired}
 	}
 	if len(values) > maxBatchEvents {
 		return events{}, &refusal{400, "TOO_MANY_EVENTS", fmt.Sprintf("Maximum %d events per batch", maxBatchEvents)}
@@ -116,16 +122,19 @@ func readTrack(body []byte) (events, *refusal) {
 }
 
 func judgeTrack(body []byte) (events, *refusal) {
+	if refused := requireJSON(body); refused != nil {
+		return events{}, refused
+	}
 	var found events
-	var fields map[string]json.RawMessage
-	if json.Unmarshal(body, &fields) != nil || fields == nil {
-		if refused := requireJSON(body); refused != nil {
+	var named fields
+	if json.Unmarshal(body, &named) != nil || named == nil {
+		if refused := requireNumbers(body); refused != nil {
 			return events{}, refused
 		}
 		found.refuse(0, body, "event must be an object")
 		return found, nil
 	}
-	if key, carried := fields["apiKey"]; carried {
+	if key, carried := named["apiKey"]; carried {
 		found.key = bodyKey(key)
 		body = withoutKey(body)
 	}
@@ -143,12 +152,17 @@ func (e *events) judge(place int, value []byte) {
 		e.refuse(place, value, reason)
 		return
 	}
-	var typed event
-	if err := json.Unmarshal(value, &typed); err != nil {
-		e.refuse(place, value, "event cannot be read: "+err.Error())
-		return
+	var named fields
+	if err := json.Unmarshal(value, &named); err != nil {
+		panic(err) // it was decoded before
 	}
-	e.good = append(e.good, identified(place, value, &typed))
+	known := event{
+		EventType:     named.text("event_type"),
+		TransactionID: named.text("transaction_id"),
+		UserID:        named.text("user_id"),
+		CartID:        named.text("cart_id"),
+	}
+	e.good = append(e.good, identified(place, value, &known))
 }
 
 func (e *events) refuse(place int, value []byte, reason string) {
@@ -220,15 +234,69 @@ func requireUTF8(body []byte) *refusal {
 	return &refusal{400, "INVALID_JSON", fmt.Sprintf("body is not valid UTF-8 at byte %d", at)}
 }
 
-// requireJSON says what is wrong, unless the body is JSON after all.
+// requireJSON says what is wrong with a body that no parser takes: encoding/json is mild about surrogates and nesting.
 func requireJSON(body []byte) *refusal {
 	if len(body) == 0 {
 		return &refusal{400, "INVALID_JSON", "body is empty"}
 	}
-	if json.Valid(body) {
-		return nil
+	switch {
+	case !json.Valid(body):
+		return requireNumbers(body)
+	case nesting(body) > deepest:
+		return notJSON(fmt.Sprintf("nested deeper than %d", deepest))
+	case hasLoneSurrogate(body):
+		return notJSON("half a surrogate pair")
 	}
-	var any any
-	err := json.Unmarshal(body, &any)
-	return &refusal{400, "INVALID_JSON", "body is not valid JSON: " + strings.TrimPrefix(fmt.Sprint(err), "json: ")}
+	return nil
+}
+
+// requireNumbers says what is wrong when not everything in a body can be read; that is to say, when it is JSON, a number
+// beyond a double.
+func requireNumbers(body []byte) *refusal {
+	var whole any
+	if err := json.Unmarshal(body, &whole); err != nil {
+		return notJSON(strings.TrimPrefix(err.Error(), "json: "))
+	}
+	return nil
+}
+
+func notJSON(why string) *refusal {
+	return &refusal{400, "INVALID_JSON", "body is not valid JSON: " + why}
+}
+
+// nesting returns how deep the arrays and objects of valid JSON go.
+func nesting(body []byte) (deep int) {
+	depth := 0
+	for i := 0; i < len(body); i++ {
+		switch body[i] {
+		case '"':
+			i = endOfString(body, i)
+		case '{', '[':
+			depth++
+			deep = max(deep, depth)
+		case '}', ']':
+			depth--
+		}
+	}
+	return deep
+}
+
+// hasLoneSurrogate looks at the escapes of valid JSON.
+func hasLoneSurrogate(body []byte) bool {
+	high := false // the escape before, which must be followed by a low one at once
+	for i := 0; i < len(body); i++ {
+		var unit uint64
+		if body[i] == '\\' {
+			if i++; body[i] == 'u' {
+				unit, _ = strconv.ParseUint(string(body[i+1:i+5]), 16, 16) // valid JSON has four digits there
+				i += 4
+			}
+		}
+		isLow := 0xDC00 <= unit && unit <= 0xDFFF
+		if high != isLow {
+			return true
+		}
+		high = 0xD800 <= unit && unit < 0xDC00
+	}
+	return high
 }

@@ -4,7 +4,7 @@ package main
 
 import "encoding/json"
 
-// decode is the fast path's decoder. Unlike Sluice's it takes names in any case of letters: encoding/json knows no other way.
+// decode is the fast path's decoder.
 func decode(data []byte, into any) error { return json.Unmarshal(data, into) }
 
 // raw is JSON as it stands in a body.

@@ -27,7 +27,7 @@ func fault(value []byte) string {
 	if err := json.Unmarshal(value, &whole); err != nil {
 		return "event cannot be read: " + err.Error() // a number beyond a double
 	}
-	if value[0] != '{' {
+	if bytes.TrimSpace(value)[0] != '{' {
 		return "event must be an object"
 	}
 	var event fields

@@ -1,28 +1,39 @@
 package main
 
+// What parsers take depends on this alone.
+const deepest = 1024
+
 // A double has at most so many digits before its point, and an exponent of two digits is always within it. What is longer
 // is looked at by the slow path.
 const manyDigits = 300
 
-// outline walks over a body that was found to be valid JSON: it returns the bytes of each object in the array `events` of
-// the outermost object, and whether any number may be beyond a double. Decoders skip unknown fields without asking that.
+// outline walks over a body that a decoder took: it returns the bytes of each object in the array `events` of the outermost
+// object, and whether the body may hold what decoders pass over in unknown fields and other parsers refuse: a number beyond
+// a double, half a surrogate pair, an escape that there is not, very deep nesting. It errs towards yes.
 func outline(body []byte, values [][]byte) (_ [][]byte, suspicious bool) {
 	var depth, start int
 	var key []byte
-	inEvents := false
+	inEvents, repeated := false, false
 	for i := 0; i < len(body); i++ {
 		switch c := body[i]; c {
 		case '"':
-			end := endOfString(body, i)
-			if depth == 1 {
-				key = body[i : end+1]
+			start := i
+			for i++; body[i] != '"'; i++ {
+				if body[i] == '\\' {
+					suspicious = suspicious || !isPlainEscape(body[i+1:])
+					i++
+				}
 			}
-			i = end
+			if depth == 1 {
+				key = body[start : i+1]
+			}
 		case '{', '[':
 			depth++
+			suspicious = suspicious || depth > deepest
 			if depth == 2 && c == '[' && string(key) == `"events"` {
 				inEvents = true
-				values = values[:0] // a name that is repeated: the last counts
+				suspicious = suspicious || repeated // decoders leave of the first what the second does not say
+				repeated = true
 			} else if depth == 3 && inEvents {
 				start = i
 			}
@@ -51,6 +62,19 @@ func outline(body []byte, values [][]byte) (_ [][]byte, suspicious bool) {
 }
 
 func isDigit(c byte) bool { return '0' <= c && c <= '9' }
+
+// isPlainEscape reports whether what follows a backslash is an escape, and not of a surrogate.
+func isPlainEscape(text []byte) bool {
+	switch text[0] {
+	case '"', '\\', '/', 'b', 'f', 'n', 'r', 't':
+		return true
+	case 'u':
+		return len(text) > 5 && (text[1]|0x20 != 'd' || text[2] < '8') && isHex(text[1]) && isHex(text[2]) && isHex(text[3]) && isHex(text[4])
+	}
+	return false
+}
+
+func isHex(c byte) bool { return isDigit(c) || ('a' <= c|0x20 && c|0x20 <= 'f') }
 
 // endOfString returns where the string that begins at start ends. Most are short: a call that looks at many bytes at once
 // costs more than it saves.

@@ -1,0 +1,1 @@
+"""Gateways of others' making, to be measured beside ours."""
