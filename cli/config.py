@@ -12,7 +12,7 @@ import orjson
 from cli.options import config_option, json_option
 from runtime import config
 from runtime.spans import interval_text
-from scheduler.portfolio import conflicts
+from scheduler.portfolio import conflicts, warnings
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -31,8 +31,10 @@ def command() -> None:
 def check(config_path: Path | None, *, as_json: bool) -> None:
     """Check a configuration: name every fault with its key, line and cure (exit code 2), or say what it sets up.
 
-    With --json: one object per fault (source, line, key, message, cure), or one object with the summary. Secrets are
-    never shown.
+    What may be wrong but only the vendor knows, such as a metric newer than this program, is a warning behind the summary.
+
+    With --json: one object per fault (source, line, key, message, cure), or one object with the summary, `warnings` among
+    it. Secrets are never shown.
     """
     try:
         settings = config.load(config_path, more=conflicts)
@@ -41,8 +43,14 @@ def check(config_path: Path | None, *, as_json: bool) -> None:
             click.echo(orjson.dumps(asdict(fault)).decode() if as_json else str(fault))
         sys.exit(error.exit_code)
     source = config.find(config_path)
-    summary = _summary(settings, None if source is None else str(source))
-    click.echo(orjson.dumps(summary).decode() if as_json else _told(summary))
+    doubts = config.placed(warnings(settings), config_path)
+    summary = _summary(settings, None if source is None else str(source)) | {"warnings": list(map(asdict, doubts))}
+    if as_json:
+        click.echo(orjson.dumps(summary).decode())
+        return
+    click.echo(_told(summary))
+    for doubt in doubts:
+        click.echo(f"warning     {doubt}")
 
 
 def _summary(settings: Settings, source: str | None) -> dict[str, Any]:

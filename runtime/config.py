@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from runtime.cross_checks import Conflict
     from runtime.toml_lines import Path
 
-__all__ = ["DEFAULT_FILE", "ConfigError", "Fault", "find", "load"]
+__all__ = ["DEFAULT_FILE", "ConfigError", "Fault", "find", "load", "placed"]
 
 DEFAULT_FILE: Final = FilePath("sluice.toml")
 
@@ -63,11 +63,7 @@ def load(
     """
     environ = dict(os.environ if environ is None else environ)
     file = find(path)
-    text = "" if file is None else _read(file)
-    from_file = {} if file is None else _parsed(text, str(file))
-    from_environment = environment.read(environ)
-    tree = _merged(from_file, from_environment)
-    origins = Origins(None if file is None else str(file), lines_of(text), from_environment, environ)
+    tree, origins = _tree(file, environ)
     faults = list(environment.unknown(environ, frozenset(_references(tree))))
     if file is None and "storefronts" not in tree:
         faults += add_development(tree, origins)
@@ -85,6 +81,26 @@ def load(
     if faults:
         raise ConfigError(sorted(faults, key=lambda fault: (fault.line is None, fault.line or 0)))
     return settings
+
+
+def placed(
+    conflicts: Iterable[Conflict], path: FilePath | None = None, environ: Mapping[str, str] | None = None
+) -> list[Fault]:
+    """Return what was found wrong, or only doubtful, with the settings that `load(path, environ)` made, each with its key and line.
+
+    Raises ConfigError when the file can no longer be read. Waits for it.
+    """
+    _, origins = _tree(find(path), dict(os.environ if environ is None else environ))
+    return [origins.fault(conflict.paths[0], conflict.message, conflict.cure) for conflict in conflicts]
+
+
+def _tree(file: FilePath | None, environ: Mapping[str, str]) -> tuple[dict[str, Any], Origins]:
+    """Return what the file and the environment say together, and where each value of it stands. Raises ConfigError."""
+    text = "" if file is None else _read(file)
+    from_file = {} if file is None else _parsed(text, str(file))
+    from_environment = environment.read(environ)
+    origins = Origins(None if file is None else str(file), lines_of(text), from_environment, environ)
+    return _merged(from_file, from_environment), origins
 
 
 def _read(file: FilePath) -> str:

@@ -36,6 +36,15 @@ def conflicts(settings: Settings) -> Iterator[Conflict]:
             yield from vendor.export_conflicts(owner, export, ("exports", index))
 
 
+def warnings(settings: Settings) -> Iterator[Conflict]:
+    """Yield what may be wrong with exports in their vendors' eyes; `settings` is without conflicts."""
+    sources = {account.name: account.source for account in settings.accounts}
+    for index, export in enumerate(settings.exports):
+        vendor = vendor_of(sources[export.account])
+        if vendor is not None:
+            yield from vendor.warnings(export, ("exports", index))
+
+
 def plans(settings: Settings) -> list[Plan]:
     """Return the plans of all exports; `settings` is without conflicts."""
     accounts = {account.name: account for account in settings.accounts}

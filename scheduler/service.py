@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING
 
 from broker.factory import open_broker
 from broker.startup import ready_broker
+from runtime.faults import dotted
 from scheduler.backoffs import Backoffs
 from scheduler.estate import Surroundings
 from scheduler.estates import Estates
 from scheduler.exchange import vendor_session
 from scheduler.lease import Lease
 from scheduler.membership import Membership
-from scheduler.portfolio import plans, topics
+from scheduler.portfolio import plans, topics, warnings
 from scheduler.report import Report
 from scheduler.wishes import Wishes
 from schemas.topics import LEDGER, SCHEDULER_GROUP
@@ -48,6 +49,9 @@ async def main(settings: Settings, process: Process) -> None:
         surroundings = Surroundings(
             broker, partitions, session, wishes, lease, backoffs, report, directory, process.clock, process.log
         )
+        for warning in warnings(settings):
+            key = dotted(warning.paths[0])
+            process.log.warning("configuration may be wrong", key=key, message=warning.message, cure=warning.cure)
         configured = plans(settings)
         report.initialise(configured)
         estates = Estates(configured, surroundings)

@@ -125,6 +125,11 @@ class Vendor(ABC):
         the nearest right one.
         """
 
+    def warnings(self, export: ExportSettings, path: Path) -> Iterator[Conflict]:
+        """Yield what may be wrong with the export whose table is at `path`, though only the vendor knows: it is asked all the same."""
+        del export, path
+        yield from ()
+
     @abstractmethod
     def shape(self, account: AccountSettings, export: ExportSettings) -> Shape:
         """Return how the vendor will answer an export without conflicts."""

@@ -12,6 +12,7 @@ import msgspec
 import orjson
 import structlog
 from pydantic import SecretStr
+from structlog.testing import LogCapture
 
 from broker.factory import open_broker
 from runtime.clock import SystemClock
@@ -37,12 +38,13 @@ PATIENCE = 20.0
 REPORTS = metrics_topic("profitmetrics", "reports")
 
 
-def a_process(role: str, clock: Clock | None = None) -> Process:
-    """Return a process that is not one: everything but signals. Without a `clock` it has the system's."""
-    log = structlog.testing.CapturingLogger()
+def a_process(role: str, clock: Clock | None = None, logged: LogCapture | None = None) -> Process:
+    """Return a process that is not one: everything but signals. Without a `clock` it has the system's; `logged` takes what it logs."""
     return Process(
         role,
-        log=structlog.wrap_logger(log, wrapper_class=structlog.make_filtering_bound_logger(0)),
+        log=structlog.wrap_logger(
+            None, processors=[logged or LogCapture()], wrapper_class=structlog.make_filtering_bound_logger(0)
+        ),
         metrics=Metrics(),
         health=Health(),
         clock=clock or SystemClock(),
@@ -139,9 +141,9 @@ class World:
         await publisher.close()
 
     @asynccontextmanager
-    async def scheduling(self) -> AsyncIterator[Process]:
-        """Run a scheduler; on leaving it is asked to stop, and must."""
-        process = a_process("scheduler", self._clock)
+    async def scheduling(self, logged: LogCapture | None = None) -> AsyncIterator[Process]:
+        """Run a scheduler; on leaving it is asked to stop, and must. `logged` takes what it logs."""
+        process = a_process("scheduler", self._clock, logged)
         task = asyncio.create_task(main(self.settings, process))
         try:
             yield process

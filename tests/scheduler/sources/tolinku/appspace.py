@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from broker.interface import Broker
+    from schemas.ledger import ExportState
     from tests.sandbox.running import Running
 
 TODAY = NOW.date()
@@ -60,6 +61,17 @@ class Appspace(World):
         answer = await self.sandbox.batch(*events)
         assert answer.body == {"ok": True, "accepted": len(events)}
         await self._day.advance(NOW.timestamp() - noon)
+
+    async def settled(self, *exports: str) -> None:
+        """Wait until each export was pulled to its last day."""
+        for name in exports or ("daily",):
+            await self.until(lambda state: state.due, name)
+
+    async def pulled_anew(self, export: str = "daily") -> ExportState:
+        """Have it pulled once more, and wait for that: each day of what has no time axis is a pull of its own."""
+        before = await self.until(lambda state: state.due, export)
+        await super().pulled_anew(export)
+        return await self.until(lambda state: state.due > before.due, export)
 
     async def forget(self, user: str) -> None:
         """Have a user's events deleted, and wait until they are."""

@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from schemas.ledger import ExportState
-    from tests.scheduler.sources.tolinku.appspace import Appspace
 
 YESTERDAY = TODAY - timedelta(days=1)
 SHIRT = {"item_id": "sku_1", "item_name": "T-Shirt", "price": 25}
@@ -105,20 +104,11 @@ def _text(rows: list[Any]) -> list[bytes]:
     return sorted(orjson.dumps(row, option=orjson.OPT_SORT_KEYS) for row in rows)
 
 
-async def _settled(appspace: Appspace, *exports: str) -> None:
-    for name in exports or ("daily",):
-        await appspace.until(lambda state: state.succeeded and not state.tasks and _has_history(state), name)
-
-
-def _has_history(state: ExportState) -> bool:
-    return len(state.covered) == 1 or state.dataset == "cohorts"
-
-
 async def test_each_dataset_publishes_what_the_vendor_told(tmp_path: Path) -> None:
     async with an_appspace(tmp_path, *(export(dataset, dataset) for dataset in DATASETS)) as appspace:
         await appspace.arrive(YESTERDAY, *EVENTS)
         async with appspace.scheduling() as process:
-            await _settled(appspace, *DATASETS)
+            await appspace.settled(*DATASETS)
         assert EXPECTED.keys() == DATASETS.keys()
         pulls = process.metrics.export_pulls_total
         for dataset, expected in EXPECTED.items():
@@ -148,7 +138,7 @@ async def test_models_and_windows_side_by_side(tmp_path: Path) -> None:
         await appspace.arrive(TODAY - timedelta(days=20), {"event_type": "view_cart", "user_id": "u1", **EMAIL})
         await appspace.arrive(YESTERDAY, {"event_type": "view_cart", "user_id": "u1", "campaign": "sale"}, *EVENTS[2:3])
         async with appspace.scheduling():
-            await _settled(appspace)
+            await appspace.settled()
         rows = _of(await appspace.rows("attribution"), YESTERDAY)
         assert all(row["attributes"]["model"] == row["dimensions"]["model"] for row in rows)
         assert all(row["attributes"]["window_days"] == row["dimensions"]["window"] for row in rows)
@@ -172,7 +162,7 @@ async def test_only_what_changed_is_published_again(tmp_path: Path) -> None:
         await appspace.arrive(YESTERDAY, *EVENTS)
         await appspace.arrive(TODAY, purchase("o3", 10, user_id="u3", items=[SHIRT]))
         async with appspace.scheduling():
-            await _settled(appspace, *names)
+            await appspace.settled(*names)
             before = {name: await appspace.rows(name) for name in names}
             for name in names:
                 await appspace.pulled_anew(name)
@@ -196,7 +186,7 @@ async def test_a_product_that_is_gone_becomes_a_tombstone(tmp_path: Path) -> Non
     async with an_appspace(tmp_path, export("top-products")) as appspace:
         await appspace.arrive(YESTERDAY, *EVENTS)
         async with appspace.scheduling():
-            await _settled(appspace)
+            await appspace.settled()
             await appspace.forget("u2")
             await appspace.pulled_anew()
         gone = [key for key, row in await appspace.rows("top-products") if row is None]
@@ -213,7 +203,7 @@ async def test_the_last_day_belongs_to_the_question_or_does_not(tmp_path: Path, 
             order = purchase(f"o{days_ago}", 10 + days_ago, user_id="u1")
             await appspace.arrive(TODAY - timedelta(days=days_ago), order)
         async with appspace.scheduling():
-            await _settled(appspace, *names)
+            await appspace.settled(*names)
         for name, metric in (("overview", "total_revenue"), ("revenue-timeseries", "revenue")):
             rows = [row for _, row in await appspace.rows(name)]
             revenue = {row["bucket_start"][:10]: row["metrics"][metric] for row in rows}
