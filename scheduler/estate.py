@@ -67,13 +67,18 @@ class Estate:
         self._by_export: dict[str, AccountWork] = {}
         self._doubt: asyncio.Future[None] | None = None
         self._reason: str | None = "not taken over yet"
+        self._taken_over = self._given_up = False
 
     def fault(self) -> str | None:
         """Return why nothing is pulled, in an operator's words; None while it is."""
         return self._reason
 
     def give_up(self) -> None:
-        """Abort what is being written: the partition is about to go to another. Cancel `run` next. Does not wait."""
+        """Ask nothing from now on, abort what is being written: the partition is about to go to another, or has gone. Cancel `run`
+        next. Does not wait.
+        """
+        # Until its cancellation has come down to a request that is about to be sent, that would be.
+        self._given_up = True
         if self._ledger is not None:
             self._ledger.give_up()
 
@@ -82,13 +87,10 @@ class Estate:
         around, failures = self._around, 0
         while True:
             try:
-                # Whoever was replaced unawares would fence the rightful owner.
-                await around.lease.taken_up()
-                async with taken_over(around.broker, self._partition, around.directory) as ledger:
-                    failures = 0
-                    await self._work(ledger)
+                # In a task of its own: a failing task group may leave its task counted as cancelled for good (before Python 3.13).
+                await asyncio.create_task(self._own())
             except* (BrokerError, NotOwner) as group:
-                failures += 1
+                failures = 1 if self._taken_over else failures + 1
                 self._reason = one_line(_first(group))
             _raise_if_cancelled()
             around.log.warning("ledger to be taken over again", partition=self._partition, reason=self._reason)
@@ -104,6 +106,15 @@ class Estate:
         except BrokerError as error:
             if not doubt.done():
                 doubt.set_exception(error)
+
+    async def _own(self) -> None:
+        around = self._around
+        self._taken_over = False
+        # Whoever was replaced unawares would fence the rightful owner.
+        await around.lease.taken_up()
+        async with taken_over(around.broker, self._partition, around.directory) as ledger:
+            self._taken_over = True
+            await self._work(ledger)
 
     async def _work(self, ledger: Ledger) -> None:
         sources: list[Source] = []
@@ -129,6 +140,11 @@ class Estate:
             for source in sources:
                 await source.close()
 
+    def _may_ask(self) -> None:
+        if self._given_up:
+            raise NotOwner("this process was told to give the account up")
+        self._around.lease.check()
+
     def _account(self, plans: Sequence[Plan], ledger: Ledger, sources: list[Source]) -> AccountWork:
         around, account = self._around, plans[0].account
         vendor = vendor_of(account.source)
@@ -146,7 +162,7 @@ class Estate:
             around.session,
             around.log,
             around.clock,
-            may_ask=around.lease.check,
+            may_ask=self._may_ask,
             directory=around.directory,
         )
         source = vendor.open(account, caller)
@@ -176,7 +192,7 @@ async def _outcome(future: asyncio.Future[None]) -> None:
 
 
 def _raise_if_cancelled() -> None:
-    """Raise what a failing task group swallows before Python 3.13: that it was cancelled at the same time."""
+    """Raise what is lost when a task that is waited for fails as it is cancelled along: that whoever waits was cancelled."""
     task = asyncio.current_task()
     if task is not None and task.cancelling():
         raise asyncio.CancelledError

@@ -3,36 +3,26 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import asynccontextmanager
-from random import Random
 from typing import TYPE_CHECKING, Any
 
 import pytest
 import structlog
-from pydantic import SecretStr
 
-from broker.factory import open_broker
 from runtime.clock import ManualClock, SystemClock
 from runtime.metrics import Metrics
-from runtime.settings import AccountSettings, BrokerSettings, Settings
-from scheduler.backoffs import Backoffs
-from scheduler.estate import Estate, Surroundings
 from scheduler.lease import Lease, NotOwner
-from scheduler.portfolio import plans, topics
 from scheduler.report import Report
-from scheduler.wishes import Wishes
 from schemas.topics import LEDGER
 from tests.scheduler.far_side import Say, until
 from tests.scheduler.sources.profitmetrics.world import Rows, ask, export, source, world
+from tests.scheduler.surroundings import opened, settings, working
 from tests.scheduler.world import reports
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
     from pathlib import Path
 
     import aiohttp
 
-    from broker.interface import Broker
     from scheduler.sources.interface import Ask
     from tests.scheduler.far_side import FarSide
 
@@ -77,52 +67,23 @@ async def test_whenever_it_lapses_it_is_no_failure_of_an_ask(dataset: str) -> No
     assert lapsed == {"reports": 8, "export": 6, "metrics": 2}[dataset]
 
 
-@asynccontextmanager
-async def _log(settings: Settings) -> AsyncIterator[Broker]:
-    async with open_broker(settings.broker, Metrics(), structlog.get_logger(), SystemClock()) as broker:
-        await broker.ensure_topics(topics(settings))
-        yield broker
-
-
 async def test_lapsed_in_the_midst_of_a_shared_call_nothing_is_put_down(
     tmp_path: Path, far_side: FarSide, session: aiohttp.ClientSession
 ) -> None:
-    account = AccountSettings(
-        name="shop-profit",
-        source="profitmetrics",
-        url=far_side.url,
-        api_key=SecretStr("k" * 8),
-        requests_per_minute=6000,
-    )
-    log = BrokerSettings(path=str(tmp_path / "log"), partitions=1)
-    settings = Settings(broker=log, accounts=[account], exports=[reports("one"), reports("two")])
+    configured = settings(tmp_path, far_side.url, reports("one"), reports("two"))
     answered = asyncio.Event()
     far_side.say(Say(200, CATALOGUE), Say(403, REFUSED, before=answered))
     clock, metrics, told = ManualClock(), Metrics(), structlog.testing.CapturingLogger()
+    report = Report(metrics, SystemClock(), structlog.wrap_logger(told, processors=[]))
     lease = Lease(clock)
     until_then = clock.monotonic() + 5
     lease.use(lambda: until_then)
-    async with _log(settings) as broker:
-        around = Surroundings(
-            broker=broker,
-            partitions={spec.name: 1 for spec in topics(settings)},
-            session=session,
-            wishes=Wishes(broker, SystemClock(), structlog.get_logger()),
-            lease=lease,
-            backoffs=Backoffs(Random(0)),  # noqa: S311  # it spreads retries
-            report=Report(metrics, SystemClock(), structlog.wrap_logger(told, processors=[])),
-            directory=tmp_path,
-            clock=SystemClock(),
-            log=structlog.get_logger(),
-        )
-        estate = Estate(0, plans(settings), around)
-        working = asyncio.create_task(estate.run())
-        await until(lambda: len(far_side.got) == 2)
-        await clock.advance(6)
-        answered.set()
-        await until(lambda: "did not hear of its group" in (estate.fault() or ""))
-        working.cancel()
-        await asyncio.wait([working])
+    async with opened(configured) as broker:
+        async with working(configured, broker, session, lease, report, tmp_path) as estate:
+            await until(lambda: len(far_side.got) == 2)
+            await clock.advance(6)
+            answered.set()
+            await until(lambda: "did not hear of its group" in (estate.fault() or ""))
         written = [record.key async for record in broker.read(LEDGER)]
     assert len(far_side.got) == 2
     assert written == []
