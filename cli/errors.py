@@ -27,11 +27,12 @@ def report(error: Exception) -> int:
 
 
 def _lines(error: Exception) -> Iterator[str]:
-    from runtime.config import ConfigError  # noqa: PLC0415  # only a command that failed needs it
+    from cli.printable import printable  # noqa: PLC0415  # only a command that failed needs it
+    from runtime.config import ConfigError  # noqa: PLC0415  # as above
 
     found = leaves(error)
     faulty = [leaf for leaf in found if isinstance(leaf, ConfigError)]
     for leaf in faulty:
-        yield from map(str, leaf.faults)
+        yield from (printable(str(fault)) for fault in leaf.faults)
     if not faulty:
-        yield f"sluice: {one_line(error)}"
+        yield printable(f"sluice: {one_line(error)}")

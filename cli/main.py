@@ -21,6 +21,7 @@ COMMANDS: Mapping[str, str] = {
     "sandbox": "cli.roles:sandbox",
     "send": "cli.send:command",
     "tail": "cli.tail:command",
+    "exports": "cli.exports.group:command",
     "topics": "cli.topics:command",
     "config": "cli.config:command",
     "audit": "cli.audit:command",

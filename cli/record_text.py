@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
+from cli.printable import printable
 from schemas import cloudevents
 
 if TYPE_CHECKING:
@@ -61,11 +62,6 @@ def _time(record: Record) -> str:
 
 def _text(data: bytes) -> str:
     return data.decode("utf-8", "backslashreplace")
-
-
-def printable(text: str) -> str:
-    """Return text that does nothing to a terminal but stand there."""
-    return "".join(character if character.isprintable() else "·" for character in text)
 
 
 def _printable(data: bytes) -> str:

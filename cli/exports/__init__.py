@@ -1,0 +1,1 @@
+"""`sluice exports`: a module for each command, and for what they hold."""

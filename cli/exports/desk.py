@@ -1,0 +1,172 @@
+"""Where a command steers exports from: it writes what is wanted, and sees what the owner reports."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import sys
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, NoReturn
+
+import click
+
+from broker.startup import MISSING, MissingTopics
+from cli import log
+from cli.exports.book import Watch, watching
+from cli.exports.steering import Steering
+from schemas.topics import LEDGER, commands_spec, ledger_spec, partition_of
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
+
+    from broker.interface import Broker
+    from runtime.settings import ExportSettings, Settings
+    from schemas.commands import ExportCommand
+    from schemas.ledger import ExportState
+
+PATIENCE: Final = 5.0
+"""For how many seconds nobody need obey: an owner does so at once, a new one once it has taken over."""
+HINT: Final = (
+    "no scheduler obeyed within {seconds:g} s; what is wanted stays written until one does: "
+    "is `sluice scheduler` running, with this configuration?"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What one short command wants: it is obeyed at once or not at all.
+
+    `change`: of the present command. `obeyed`: how the ledger shows that it was done. `done` and `asked` are what is told
+    of an export where it was, and where it was not yet.
+    """
+
+    change: Callable[[ExportCommand], ExportCommand]
+    obeyed: Callable[[ExportState], bool]
+    done: str
+    asked: str
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """The ledger to look at and the commands to change. `patience`: after how many seconds without obedience that is told."""
+
+    watch: Watch
+    steering: Steering
+    patience: float = PATIENCE
+
+    async def change(self, export: str, change: Callable[[ExportCommand], ExportCommand]) -> ExportCommand:
+        """Return what is wanted of an export after `change`. Raises BrokerError, OperatorError."""
+        return await self.steering.change(export, self.watch.book.state(export), change)
+
+    async def make(self, names: Iterable[str], wish: Wish) -> int:
+        """Write the wish for each export and tell in a line each what became of it; return the exit code, 0 also when nobody
+        obeys. Raises BrokerError, OperatorError.
+        """
+        for name in names:
+            await self.change(name, wish.change)
+        unheeded = await self.unheeded(dict.fromkeys(names, wish.obeyed))
+        for name in names:
+            click.echo(f"{name}: {wish.asked if name in unheeded else wish.done}")
+        if unheeded:
+            self.hint()
+        return 0
+
+    async def unheeded(self, wanted: Mapping[str, Callable[[ExportState], bool]]) -> list[str]:
+        """Wait until the state of each export holds what is `wanted`; return those where it does not in time.
+
+        Raises BrokerError, OperatorError.
+        """
+        deadline = _time() + self.patience
+        while unheeded := [name for name, holds in wanted.items() if not self._does(name, holds)]:
+            if not await self.watch.step(max(0.0, deadline - _time())):
+                return unheeded
+        return []
+
+    def hint(self) -> None:
+        """Tell that nobody obeys."""
+        click.echo(f"sluice: {HINT.format(seconds=self.patience)}", err=True)
+
+    def _does(self, export: str, holds: Callable[[ExportState], bool]) -> bool:
+        state = self.watch.book.state(export)
+        return state is not None and holds(state)
+
+
+class Patience:
+    """Waits for the ledger to change, and tells once when nobody obeys for too long."""
+
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+        self._deadline: float | None = _time() + desk.patience
+
+    async def step(self, *, obeyed: bool) -> None:
+        """Wait for the next record of the ledger. `obeyed`: whether nothing is left to be told of. Raises BrokerError, OperatorError."""
+        if obeyed:
+            self._deadline = None
+        seconds = None if self._deadline is None else max(0.0, self._deadline - _time())
+        if not await self._desk.watch.step(seconds):
+            self._deadline = None
+            self._desk.hint()
+
+
+def steer(
+    settings: Settings, exports: Sequence[ExportSettings], work: Callable[[Desk], Awaitable[int]], farewell: str
+) -> NoReturn:
+    """Do `work` at a desk for these exports and exit with the code that it returns.
+
+    SIGINT and SIGTERM end it with `farewell` on stderr, and 1: nobody knows yet what comes of it. Raises BrokerError,
+    MissingTopics and what `work` raises.
+    """
+    sys.exit(asyncio.run(_until_interrupted(settings, exports, work, farewell)))
+
+
+async def _until_interrupted(
+    settings: Settings, exports: Sequence[ExportSettings], work: Callable[[Desk], Awaitable[int]], farewell: str
+) -> int:
+    async def working() -> int:
+        async with at_desk(settings, exports) as desk:
+            return await work(desk)
+
+    task = asyncio.ensure_future(working())
+    interrupted = False
+
+    def interrupt() -> None:
+        nonlocal interrupted
+        interrupted = True
+        task.cancel()
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, interrupt)
+    try:
+        return await task
+    except asyncio.CancelledError:
+        if not interrupted:
+            raise
+        click.echo(f"sluice: {farewell}", err=True)
+        return 1
+
+
+@asynccontextmanager
+async def at_desk(settings: Settings, exports: Sequence[ExportSettings]) -> AsyncIterator[Desk]:
+    """Open the log for steering `exports`; the topics are made where they are missing. Raises BrokerError, MissingTopics."""
+    async with log.opened(settings) as broker:
+        await _ensure_topics(broker, settings)
+        count = await broker.partitions(LEDGER)
+        partitions = {partition_of(export.account.encode(), count) for export in exports}
+        one = partitions.pop() if len(partitions) == 1 else None
+        async with watching(broker, one) as watch:
+            yield Desk(watch, Steering(broker))
+
+
+async def _ensure_topics(broker: Broker, settings: Settings) -> None:
+    count, create = settings.broker.partitions, settings.broker.create_topics
+    differences = await broker.ensure_topics([ledger_spec(count), commands_spec(count)], create=create)
+    missing = [each.topic for each in differences if each.found == MISSING]
+    if missing:
+        raise MissingTopics(
+            f"topics are missing: {', '.join(missing)}; run `sluice topics ensure`, or set broker.create_topics = true"
+        )
+
+
+def _time() -> float:
+    return asyncio.get_running_loop().time()
