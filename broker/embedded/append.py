@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import cache
 from typing import TYPE_CHECKING, Final
 
-from broker.embedded.chunk import join
+from broker.embedded.chunk import checksum, join
 from broker.embedded.database import transaction
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 _ROWS: Final = 200
 # SQLite holds all of a statement's values, and then a copy: of a large transaction only so much at a time.
 _BYTES: Final = 2 * 1024 * 1024
-_COLUMNS: Final = 4
+_COLUMNS: Final = 5
 
 
 def append_at_once(connection: sqlite3.Connection, pieces: Mapping[int, Iterable[Piece]], timestamp: int) -> None:
@@ -41,7 +41,7 @@ def append_chunks(connection: sqlite3.Connection, pieces: Mapping[int, Iterable[
     size = 0
     for partition, its_pieces in pieces.items():
         for count, records in join(its_pieces):
-            values += (partition, count, timestamp, records)
+            values += (partition, count, timestamp, records, checksum(records))
             size += len(records)
             if size >= _BYTES:
                 _insert(connection, values)
@@ -53,7 +53,7 @@ def _values(pieces: Mapping[int, Iterable[Piece]], timestamp: int) -> list[objec
     values: list[object] = []
     for partition, its_pieces in pieces.items():
         for count, records in join(its_pieces):
-            values += (partition, count, timestamp, records)
+            values += (partition, count, timestamp, records, checksum(records))
     return values
 
 
@@ -65,5 +65,5 @@ def _insert(connection: sqlite3.Connection, values: list[object]) -> None:
 
 @cache
 def _statement(rows: int) -> str:
-    # Only question marks are put in.
-    return "INSERT INTO appends (partition, span, timestamp, records) VALUES " + ", ".join(["(?, ?, ?, ?)"] * rows)  # noqa: S608  # as said
+    places = ", ".join(["(?, ?, ?, ?, ?)"] * rows)
+    return f"INSERT INTO appends (partition, span, timestamp, records, checksum) VALUES {places}"  # noqa: S608  # only question marks are put in

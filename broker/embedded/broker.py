@@ -42,16 +42,27 @@ T = TypeVar("T")
 
 
 class EmbeddedBroker(Broker):
-    """The log in the directory `path`, which several processes may share. One instance belongs to one event loop."""
+    """The log in the directory `path`, which several processes may share. One instance belongs to one event loop.
+
+    Nothing is read past a chunk that is not what was written; with `skip_damaged` it is logged as an error and left out.
+    """
 
     def __init__(
-        self, path: str, metrics: Metrics, log: FilteringBoundLogger, clock: Clock, timing: Timing | None = None
+        self,
+        path: str,
+        metrics: Metrics,
+        log: FilteringBoundLogger,
+        clock: Clock,
+        timing: Timing | None = None,
+        *,
+        skip_damaged: bool = False,
     ) -> None:
         self._directory = DataDirectory(Path(path))
         self._metrics = metrics
         self._log = log.bind(path=path)
         self._clock = clock
         self._timing = timing or Timing()
+        self._skip_damaged = skip_damaged
         self._started: Parts | None = None
         self._publishers: list[EmbeddedPublisher] = []
         self._transactional: list[EmbeddedTransactionalPublisher] = []
@@ -61,7 +72,7 @@ class EmbeddedBroker(Broker):
         """As the interface says: creates the directory (0700) and the files where they are missing."""
         await asyncio.get_running_loop().run_in_executor(None, create_files, self._directory)
         directory, timing, clock, log = self._directory, self._timing, self._clock, self._log
-        sender, readers = WakeSender(directory.wake), Readers(directory)
+        sender, readers = WakeSender(directory.wake), Readers(directory, self._damaged if self._skip_damaged else None)
         writers = Writers(directory, sender, clock, self._metrics.broker_append_seconds, log)
         wakeups = Wakeups(directory.wake, timing)
         caretaker = Caretaker(directory, timing, clock, self._metrics.broker_disk_bytes, log)
@@ -152,6 +163,15 @@ class EmbeddedBroker(Broker):
             commits = {partition: place.commit for partition, place in its_places.items()}
             found.update(_by_name(topic, commits))
         return found
+
+    def _damaged(self, partition: TopicPartition, lost: LogRange) -> None:
+        self._log.error(
+            "log damaged",
+            topic=partition.topic,
+            partition=partition.partition,
+            first_offset=lost.start,
+            lost_records=lost.end - lost.start,
+        )
 
     @property
     def _parts(self) -> Parts:

@@ -9,6 +9,7 @@ import threading
 from typing import TYPE_CHECKING, Final
 
 from broker.embedded.checkpoint import Checkpointer
+from broker.embedded.chunk import DamagedChunk
 from broker.embedded.compaction import compact
 from broker.embedded.database import connect, explain
 from broker.embedded.directory import LogFile
@@ -115,7 +116,7 @@ class _Charge:
             if self._clock.monotonic() - self._cleaned >= self._timing.retention:
                 self._clean(self._connection, self._checkpointer)
                 self._cleaned = self._clock.monotonic()
-        except (sqlite3.Error, OSError) as error:
+        except (sqlite3.Error, OSError, DamagedChunk) as error:
             reason = explain(self._path, error) if isinstance(error, sqlite3.Error) else str(error)
             self._log.warning("housekeeping failed", reason=reason)
 

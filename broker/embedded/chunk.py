@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 import msgspec
@@ -37,6 +38,15 @@ class Piece(NamedTuple):
 
     records: int
     body: memoryview
+
+
+class Chunk(NamedTuple):
+    """A chunk as it lies in the log: `records` and, where compaction left gaps, their `offsets`."""
+
+    records: bytes
+    offsets: bytes | None
+    timestamp: int
+    checksum: int
 
 
 _encode = msgspec.msgpack.Encoder().encode
@@ -92,10 +102,20 @@ def _close(count: int, bodies: list[memoryview]) -> bytes:
     return b"".join((head, *bodies))
 
 
-def decode(
-    records: bytes, offsets: bytes | None, topic: str, partition: int, first_offset: int, timestamp: int
-) -> list[StoredRecord]:
-    """Return the records of a chunk, each told where it stands. `offsets` are what compaction left, or None when there is no gap."""
+class DamagedChunk(Exception):
+    """A chunk is not what was written: the disk, or somebody, changed it."""
+
+
+def checksum(records: bytes, offsets: bytes = b"") -> int:
+    """Return what tells later whether a chunk is still what was written. SQLite vouches for its own pages, not for the disk's bytes."""
+    return zlib.crc32(records, zlib.crc32(offsets))
+
+
+def decode(chunk: Chunk, topic: str, partition: int, first_offset: int) -> list[StoredRecord]:
+    """Return the records of a chunk, each told where it stands. Raises DamagedChunk."""
+    records, offsets, timestamp, written = chunk
+    if checksum(records, offsets or b"") != written:
+        raise DamagedChunk(f"{topic}/{partition}, offset {first_offset}: the checksum does not fit")
     decoded = _decode(records)
     places = range(first_offset, first_offset + len(decoded)) if offsets is None else _decode_offsets(offsets)
     for record, offset in zip(decoded, places, strict=True):

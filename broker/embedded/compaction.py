@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from broker.embedded.chunk import StoredRecord, decode, encode_thinned
+from broker.embedded.chunk import Chunk, StoredRecord, checksum, decode, encode_thinned
 from broker.embedded.schema import OFFSET_BITS
 
 if TYPE_CHECKING:
@@ -13,9 +13,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
 # How many keys one pass remembers; of each only a digest, for keys may be long. A partition with more takes several passes.
-_KEYS: Final = 200_000
+_KEYS: Final = 100_000
 _DIGEST_BYTES: Final = 16
-_CHUNKS: Final = 50
+_CHUNKS: Final = 8  # at a time: there may be 128 kB in each, and as much again decoded
 # Below this a pass would rewrite much to save little.
 _DIRTY_RECORDS: Final = 1_000
 
@@ -110,8 +110,10 @@ def _thin(
         if not kept:
             connection.execute("DELETE FROM chunks WHERE position = ?", (chunk.position,))
         elif len(kept) < len(chunk.records):
+            records, offsets = encode_thinned(kept)
             connection.execute(
-                "UPDATE chunks SET records = ?, offsets = ? WHERE position = ?", (*encode_thinned(kept), chunk.position)
+                "UPDATE chunks SET records = ?, offsets = ?, checksum = ? WHERE position = ?",
+                (records, offsets, checksum(records, offsets), chunk.position),
             )
     return gone
 
@@ -122,15 +124,15 @@ def _pieces(connection: sqlite3.Connection, partition: Compactable, first: int, 
     position = base + first
     while True:
         rows = connection.execute(
-            "SELECT position, span, timestamp, records, offsets FROM chunks WHERE position >= ? AND position < ? "
+            "SELECT position, span, records, offsets, timestamp, checksum FROM chunks WHERE position >= ? AND position < ? "
             "ORDER BY position LIMIT ?",
             (position, base + end, _CHUNKS),
         ).fetchall()
         if not rows:
             return
         yield [
-            _Chunk(at, span, decode(records, offsets, partition.topic, partition.number, at - base, timestamp))
-            for at, span, timestamp, records, offsets in rows
+            _Chunk(at, span, decode(Chunk(*chunk), partition.topic, partition.number, at - base))
+            for at, span, *chunk in rows
         ]
         position = rows[-1][0] + 1
 

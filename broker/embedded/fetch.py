@@ -4,19 +4,22 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from broker.embedded.chunk import decode
+from broker.embedded.chunk import Chunk, DamagedChunk, decode
 from broker.embedded.schema import OFFSET_BITS
+from broker.interface import LogRange
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from broker.embedded.chunk import StoredRecord
     from broker.interface import TopicPartition
 
+    Damaged = Callable[[TopicPartition, LogRange], None]
+
 # The chunk that an offset stands in is the last one that does not begin behind it.
 _SELECT = """
-SELECT position, span, timestamp, records, offsets FROM chunks
+SELECT position, span, records, offsets, timestamp, checksum FROM chunks
 WHERE position BETWEEN
   coalesce((SELECT max(position) FROM chunks WHERE position BETWEEN :first AND :from), :from)
   AND :last
@@ -45,25 +48,33 @@ class Fetched(NamedTuple):
     more: bool
 
 
-def fetch(connection: sqlite3.Connection, wanted: Sequence[Wanted]) -> list[Fetched]:
-    """Return what was asked for, in the order asked. Blocks for milliseconds. Raises sqlite3.Error."""
-    return [_fetch(connection, one) for one in wanted]
+def fetch(connection: sqlite3.Connection, wanted: Sequence[Wanted], damaged: Damaged | None = None) -> list[Fetched]:
+    """Return what was asked for, in the order asked. Blocks for milliseconds. A damaged chunk is told to `damaged` and left out; without
+    that it raises DamagedChunk. Raises sqlite3.Error.
+    """
+    return [_fetch(connection, one, damaged) for one in wanted]
 
 
-def _fetch(connection: sqlite3.Connection, wanted: Wanted) -> Fetched:
+def _fetch(connection: sqlite3.Connection, wanted: Wanted, damaged: Damaged | None) -> Fetched:
     base = wanted.id << OFFSET_BITS
     bounds = {"first": base, "from": base + wanted.offset, "last": base + (1 << OFFSET_BITS) - 1}
     found: list[StoredRecord] = []
     size, next_offset = 0, wanted.offset
     cursor = connection.execute(_SELECT, bounds)
     try:
-        for position, span, timestamp, records, offsets in cursor:
-            first = position - base
-            decoded = decode(records, offsets, *wanted.partition, first, timestamp)
+        for position, span, *row in cursor:
+            first, chunk = position - base, Chunk(*row)
+            try:
+                decoded = decode(chunk, *wanted.partition, first)
+            except DamagedChunk:
+                if damaged is None:
+                    raise
+                damaged(wanted.partition, LogRange(first, first + span))
+                decoded = []
             if first < wanted.offset:
                 decoded = [record for record in decoded if record.offset >= wanted.offset]
             found += decoded
-            size += len(records)
+            size += len(chunk.records)
             next_offset = max(next_offset, first + span)
             if len(found) >= wanted.records or size >= wanted.size:
                 return Fetched(found, size, next_offset, more=True)

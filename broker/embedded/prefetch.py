@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from functools import partial
 from typing import TYPE_CHECKING, Final
 
-from broker.embedded.fetch import Fetched, Wanted, fetch
+from broker.embedded.fetch import Fetched, Wanted
 from broker.embedded.wake import EVERYTHING, mark
 from broker.interface import BrokerError
 
@@ -152,7 +151,7 @@ class Prefetch:
         for lane in lanes:
             lane.may_have_more = False
         try:
-            fetched = await self._readers.run(file, partial(fetch, wanted=wanted))
+            fetched = await self._readers.fetch(file, wanted)
         except BrokerError as error:
             self._error = error
             for lane in lanes:

@@ -6,17 +6,19 @@ import asyncio
 import sqlite3
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import TYPE_CHECKING, Final, TypeVar
 
-import msgspec
-
+from broker.embedded.chunk import DamagedChunk
 from broker.embedded.database import connect, explain
+from broker.embedded.fetch import fetch
 from broker.interface import Unavailable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from broker.embedded.directory import DataDirectory, LogFile
+    from broker.embedded.fetch import Damaged, Fetched, Wanted
 
 _THREADS: Final = 2
 
@@ -31,14 +33,22 @@ class _Own(threading.local):
 
 
 class Readers:
-    """Life: construct → `run` … → `refuse` → `close`. Each thread has its own connection to each file."""
+    """Life: construct → `run`, `fetch` … → `refuse` → `close`. Each thread has its own connection to each file.
 
-    def __init__(self, directory: DataDirectory) -> None:
+    `damaged` is told, in a thread, of damaged chunks, which are then left out; without it nothing is read past one.
+    """
+
+    def __init__(self, directory: DataDirectory, damaged: Damaged | None = None) -> None:
         self._directory = directory
+        self._damaged = damaged
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="log-reader")
         self._own = _Own()
         self._closing = False
         self._opened: list[sqlite3.Connection] = []
+
+    async def fetch(self, file: LogFile, wanted: Sequence[Wanted]) -> list[Fetched]:
+        """Return what was asked for, in the order asked; of a damaged chunk as it was said in the constructor. Raises Unavailable."""
+        return await self.run(file, partial(fetch, wanted=wanted, damaged=self._damaged))
 
     async def run(self, file: LogFile, read: Callable[[sqlite3.Connection], T]) -> T:
         """Wait for `read` on a connection to `file`. It should take milliseconds and fetch all it selects: an open read keeps the
@@ -54,8 +64,8 @@ class Readers:
             return read(self._connection(file))
         except sqlite3.Error as error:
             raise Unavailable(explain(path, error)) from error
-        except msgspec.MsgspecError as error:
-            raise Unavailable(f"{path}: a chunk is damaged ({error})") from error
+        except DamagedChunk as error:
+            raise Unavailable(f"{path}: a chunk is damaged: {error}") from error
 
     def _connection(self, file: LogFile) -> sqlite3.Connection:
         connection = self._own.connections.get(file)

@@ -6,7 +6,7 @@ import asyncio
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
-from broker.embedded.fetch import Wanted, fetch
+from broker.embedded.fetch import Wanted
 from broker.embedded.wake import EVERYTHING, mark
 from broker.interface import LogRange, UnknownTopic
 
@@ -95,4 +95,4 @@ class LogReader:
         return await self._readers.run(self._topic.file, partial(log_ranges, topics=[self._topic.id]))
 
     async def _fetch(self, wanted: Sequence[Wanted]) -> list[Fetched]:
-        return await self._readers.run(self._topic.file, partial(fetch, wanted=wanted))
+        return await self._readers.fetch(self._topic.file, wanted)

@@ -10,8 +10,8 @@ if TYPE_CHECKING:
     import sqlite3
     from pathlib import Path
 
-FORMAT = 1
-"""What `user_version` says. A file of a later format is refused."""
+FORMAT = 2
+"""What `user_version` says. A file of another format is refused."""
 
 _APPLICATION_ID = 0x534C4345
 """Marks a file as ours: "SLCE"."""
@@ -48,13 +48,14 @@ CREATE TABLE chunks (
   span INTEGER NOT NULL,
   timestamp INTEGER NOT NULL,
   records BLOB NOT NULL,
+  checksum INTEGER NOT NULL,
   offsets BLOB
 );
-CREATE VIEW appends AS SELECT 0 AS partition, 0 AS span, 0 AS timestamp, x'' AS records;
+CREATE VIEW appends AS SELECT 0 AS partition, 0 AS span, 0 AS timestamp, x'' AS records, 0 AS checksum;
 CREATE TRIGGER append INSTEAD OF INSERT ON appends BEGIN
   SELECT RAISE(ABORT, 'no such partition') WHERE NOT EXISTS (SELECT 1 FROM partitions WHERE id = NEW.partition);
-  INSERT INTO chunks (position, span, timestamp, records)
-    SELECT (id << {OFFSET_BITS}) + log_end, NEW.span, max(last_timestamp, NEW.timestamp), NEW.records
+  INSERT INTO chunks (position, span, timestamp, records, checksum)
+    SELECT (id << {OFFSET_BITS}) + log_end, NEW.span, max(last_timestamp, NEW.timestamp), NEW.records, NEW.checksum
     FROM partitions WHERE id = NEW.partition;
   UPDATE partitions SET log_end = log_end + NEW.span, last_timestamp = max(last_timestamp, NEW.timestamp)
     WHERE id = NEW.partition;
@@ -107,6 +108,11 @@ def ensure_schema(connection: sqlite3.Connection, path: Path) -> None:
         raise Unavailable(
             f"{path} was written by a later version of Sluice (format {found}; this one knows {FORMAT}): "
             "upgrade Sluice, or choose another broker.path"
+        )
+    if found and _pragma(connection, "application_id") == _APPLICATION_ID:
+        raise Unavailable(
+            f"{path} was written by an earlier version of Sluice (format {found}; this one knows {FORMAT}): "
+            "let that version forward what is in it, then choose another broker.path"
         )
     if found or connection.execute("SELECT 1 FROM sqlite_schema").fetchone():
         raise Unavailable(f"{path} is not a log of Sluice's: choose another broker.path")

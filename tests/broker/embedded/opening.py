@@ -28,11 +28,21 @@ class Opener(AsyncExitStack):
         self.timing = timing
 
     async def open(
-        self, *, timing: Timing | None = None, clock: Clock | None = None, metrics: Metrics | None = None
+        self,
+        *,
+        timing: Timing | None = None,
+        clock: Clock | None = None,
+        metrics: Metrics | None = None,
+        skip_damaged: bool = False,
     ) -> EmbeddedBroker:
         """Return a started broker; it is closed at the end."""
         broker = EmbeddedBroker(
-            str(self.root), metrics or Metrics(), quiet_log(), clock or SystemClock(), timing or self.timing
+            str(self.root),
+            metrics or Metrics(),
+            quiet_log(),
+            clock or SystemClock(),
+            timing or self.timing,
+            skip_damaged=skip_damaged,
         )
         return await self.enter_async_context(broker)
 

@@ -8,7 +8,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from broker.embedded.chunk import PIECE_BYTES, PIECE_RECORDS, decode, encode_pieces, encode_thinned, join
+from broker.embedded.chunk import (
+    PIECE_BYTES,
+    PIECE_RECORDS,
+    Chunk,
+    DamagedChunk,
+    checksum,
+    decode,
+    encode_pieces,
+    encode_thinned,
+    join,
+)
 from broker.interface import RecordTooLarge
 
 if TYPE_CHECKING:
@@ -25,13 +35,17 @@ MESSAGES = st.lists(
 )
 
 
+def written(records: bytes, offsets: bytes | None = None, timestamp: int = 99) -> Chunk:
+    return Chunk(records, offsets, timestamp, checksum(records, offsets or b""))
+
+
 @given(st.lists(MESSAGES, min_size=1, max_size=8))
 def test_what_goes_in_comes_out(calls: list[list[Message]]) -> None:
     pieces = [piece for call in calls for piece in encode_pieces("topic", call, 1_000)]
     offset = 7
     out = []
     for count, chunk in join(pieces):
-        records = decode(chunk, None, "topic", 3, offset, 99)
+        records = decode(written(chunk), "topic", 3, offset)
         assert [record.offset for record in records] == list(range(offset, offset + count))
         offset += count
         out += records
@@ -49,7 +63,7 @@ def test_chunks_stay_of_a_size(count: int, size: int) -> None:
     for records, chunk in chunks:
         assert records <= PIECE_RECORDS
         assert records == 1 or len(chunk) <= PIECE_BYTES + 3
-        assert len(decode(chunk, None, "topic", 0, 0, 0)) == records
+        assert len(decode(written(chunk), "topic", 0, 0)) == records
 
 
 def test_size_is_judged_record_by_record() -> None:
@@ -63,7 +77,20 @@ def test_size_is_judged_record_by_record() -> None:
 
 def test_a_thinned_chunk_keeps_its_offsets() -> None:
     ((_, chunk),) = join(encode_pieces("topic", [(b"%d" % n, b"v", [("h", b"x")]) for n in range(20)], 100))
-    kept = decode(chunk, None, "topic", 0, 1_000, 5)[3::7]
-    again = decode(*encode_thinned(kept), "topic", 0, 1_000, 5)
+    kept = decode(written(chunk), "topic", 0, 1_000)[3::7]
+    again = decode(written(*encode_thinned(kept)), "topic", 0, 1_000)
     assert again == kept
     assert [record.offset for record in again] == [1_003, 1_010, 1_017]
+
+
+@given(st.data())
+def test_a_changed_byte_is_noticed(data: st.DataObject) -> None:
+    messages: list[Message] = [(b"%d" % n, b"v", [("h", b"x")]) for n in range(9)]
+    ((_, records),) = join(encode_pieces("topic", messages, 100))
+    kept, offsets = encode_thinned(decode(written(records), "topic", 0, 0)[::2])
+    chunk = written(kept, offsets)
+    field = data.draw(st.sampled_from(["records", "offsets"]))
+    content = bytearray(getattr(chunk, field))
+    content[data.draw(st.integers(0, len(content) - 1))] ^= data.draw(st.integers(1, 255))
+    with pytest.raises(DamagedChunk, match="topic/0, offset 7: the checksum does not fit"):
+        decode(chunk._replace(**{field: bytes(content)}), "topic", 0, 7)

@@ -59,13 +59,16 @@ def test_files_can_shrink_and_survive_a_crash(directory: DataDirectory) -> None:
 
 
 @pytest.mark.parametrize("file", list(LogFile))
-async def test_a_later_format_is_refused(opener: Opener, directory: DataDirectory, file: LogFile) -> None:
+@pytest.mark.parametrize(("version", "words"), [(FORMAT + 1, "a later"), (FORMAT - 1, "an earlier")])
+async def test_another_format_is_refused(
+    opener: Opener, directory: DataDirectory, file: LogFile, version: int, words: str
+) -> None:
     await asyncio.to_thread(create_files, directory)
     connection = sqlite3.connect(directory.database(file), isolation_level=None)
-    connection.execute(f"PRAGMA user_version = {FORMAT + 1}")
+    connection.execute(f"PRAGMA user_version = {version}")
     connection.close()
     with pytest.raises(
-        Unavailable, match=rf"{file.name.lower()}\.db was written by a later version of Sluice \(format 2;"
+        Unavailable, match=rf"{file.name.lower()}\.db was written by {words} version of Sluice \(format {version};"
     ):
         await opener.open()
 

@@ -149,7 +149,7 @@ async def test_a_failed_commit_is_in_doubt(log: EmbeddedBroker, monkeypatch: pyt
 
 async def test_one_faulty_entry_fails_alone(log: EmbeddedBroker) -> None:
     def faulty(connection: sqlite3.Connection) -> None:
-        connection.execute("INSERT INTO appends VALUES (99, 1, 0, x'90')")
+        connection.execute("INSERT INTO appends VALUES (99, 1, 0, x'90', 0)")
 
     writer = writer_of(log, LogFile.EVENTS)
     publisher = await log.publisher()
