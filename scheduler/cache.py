@@ -81,6 +81,7 @@ class Cache:
         self._connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
         self._connection.executescript(_SCHEMA)
         self._connection.execute("BEGIN")
+        self._live: dict[str, int] = {}
 
     def restore(self, key: str, value: bytes | None) -> None:
         """Take a shard's record as it stands in the ledger; a later one of the same key replaces it, None takes it away."""
@@ -107,9 +108,11 @@ class Cache:
         self._connection.execute("COMMIT")
 
     def live(self, export: str) -> int:
-        """Return how many rows of `export` stand."""
-        query = "SELECT count(*) FROM rows WHERE export = ? AND fingerprint IS NOT NULL"
-        return int(self._connection.execute(query, (export,)).fetchone()[0])
+        """Return how many rows of `export` stand, with what `apply` took over."""
+        if export not in self._live:
+            query = "SELECT count(*) FROM rows WHERE export = ? AND fingerprint IS NOT NULL"
+            self._live[export] = int(self._connection.execute(query, (export,)).fetchone()[0])
+        return self._live[export]
 
     def vanishing(self, export: str, stage: Stage, scope: Scope) -> tuple[int, int]:
         """Return how many rows in `scope` the stage lacks, and how many there are."""
@@ -130,6 +133,8 @@ class Cache:
             gone = [key for key in self._standing(export, scope, low=piece.low, high=piece.high) if key not in stage]
             for bucket, dimensions in gone:
                 self._bury(export, bucket, dimensions, change)
+        if export in self._live:
+            self._live[export] += change.new - change.vanished
         return change
 
     def messages(self, export: str, pulled_at: str) -> Iterator[Message]:
@@ -170,6 +175,7 @@ class Cache:
         """Forget what `apply` took over. Harmless without it."""
         if self._connection.in_transaction:
             self._connection.execute("ROLLBACK")
+            self._live.clear()
 
     def close(self) -> None:
         """Delete the file. Idempotent."""
@@ -212,17 +218,14 @@ class Cache:
 
     def _standing(self, export: str, scope: Scope, *, low: str, high: str | None) -> Iterator[tuple[str, str]]:
         """Yield bucket and dimensions of the rows that stand in `scope` and, by bucket, from `low` up to `high`."""
-        which = (
-            "bucket = :low"
-            if scope.low in (TOTAL_BUCKET, NO_BUCKET)
-            else "bucket >= :low AND bucket < :high AND until <= :high AND until <> ''"
-        )
-        query = (
-            f"SELECT bucket, dimensions FROM rows WHERE export = :export AND {which} "  # noqa: S608  # one of two texts of our own
-            "AND bucket >= :from AND (:to IS NULL OR bucket < :to) AND fingerprint IS NOT NULL"
-        )
-        values = {"export": export, "low": scope.low, "high": scope.high, "from": low, "to": high}
-        yield from self._connection.execute(query, values)
+        if scope.low in (TOTAL_BUCKET, NO_BUCKET):
+            which, values = "bucket = ?", [scope.low]
+        else:
+            # One bound at each end: with two SQLite may go by the wider one, and through the whole scope for every piece.
+            which = "bucket >= ? AND bucket < ? AND until <= ? AND until <> ''"
+            values = [max(scope.low, low), scope.high if high is None else min(scope.high, high), scope.high]
+        query = f"SELECT bucket, dimensions FROM rows WHERE export = ? AND {which} AND fingerprint IS NOT NULL"  # noqa: S608  # one of two texts of our own
+        yield from self._connection.execute(query, (export, *values))
 
     def _count(self, export: str, bucket: str) -> int | None:
         found = self._connection.execute(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import sqlite3
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -12,12 +13,11 @@ if TYPE_CHECKING:
 
 _SCHEMA: Final = """
 PRAGMA journal_mode = OFF;
+PRAGMA temp_store = FILE;
 PRAGMA cache_size = -4000;
-CREATE TABLE staged (
-    bucket TEXT NOT NULL, dimensions TEXT NOT NULL, until TEXT NOT NULL, ask INTEGER NOT NULL, row BLOB NOT NULL,
-    PRIMARY KEY (bucket, dimensions)
-) WITHOUT ROWID;
+CREATE TABLE staged (bucket TEXT NOT NULL, dimensions TEXT NOT NULL, until TEXT NOT NULL, ask INTEGER NOT NULL, row BLOB NOT NULL);
 """
+_KEYS: Final = "CREATE INDEX IF NOT EXISTS keys ON staged (bucket, dimensions)"
 
 
 class Waiting(NamedTuple):
@@ -31,7 +31,10 @@ class Waiting(NamedTuple):
 
 
 class Spill:
-    """Rows by bucket and dimensions. Life: made → `add` … → read → `close`. Waits for the disk; one thread at a time."""
+    """Rows by bucket and dimensions. Life: made → `add` … → read → `close`. Waits for the disk; one thread at a time.
+
+    Rows come in no order that they could be kept in: they are put down as they come, and sorted by key when the first is asked for.
+    """
 
     def __init__(self) -> None:
         # A database without a name lives in its cache and spills into a file that has no name either.
@@ -41,7 +44,7 @@ class Spill:
 
     def add(self, rows: Iterable[Waiting]) -> None:
         """Take rows; one with the bucket and dimensions of an earlier one replaces it."""
-        self._connection.executemany("INSERT OR REPLACE INTO staged VALUES (?, ?, ?, ?, ?)", rows)
+        self._connection.executemany("INSERT INTO staged VALUES (?, ?, ?, ?, ?)", rows)
 
     def forget(self, ask: int, before: str, spans: Iterable[Span]) -> None:
         """Throw away the rows of an ask in buckets that begin before `before`, as `bucket_name` gives it, and lie in one of `spans`."""
@@ -52,19 +55,27 @@ class Spill:
 
     def rows(self, low: str, high: str | None) -> Iterator[Waiting]:
         """Yield the rows of the buckets from `low` on, up to but without `high` (None: no bound), by bucket and dimensions."""
-        query = "SELECT * FROM staged WHERE bucket >= ? AND (? IS NULL OR bucket < ?) ORDER BY bucket, dimensions"
-        return map(Waiting._make, self._connection.execute(query, (low, high, high)))
+        bounds = "bucket >= ? AND bucket < ?" if high is not None else "bucket >= ?"
+        query = f"SELECT * FROM staged INDEXED BY keys WHERE {bounds} ORDER BY bucket, dimensions, rowid"  # noqa: S608  # one of two texts of our own
+        found = map(Waiting._make, self._ordered().execute(query, (low,) if high is None else (low, high)))
+        for _, same in itertools.groupby(found, key=lambda row: (row.bucket, row.dimensions)):
+            *_, last = same
+            yield last
 
     def __contains__(self, key: tuple[str, str]) -> bool:
         """Say whether there is a row of this bucket and these dimensions."""
         query = "SELECT 1 FROM staged WHERE bucket = ? AND dimensions = ?"
-        return self._connection.execute(query, key).fetchone() is not None
+        return self._ordered().execute(query, key).fetchone() is not None
 
     def sizes(self) -> Iterator[tuple[str, int]]:
-        """Yield the buckets in order, each with the bytes of its rows."""
-        query = "SELECT bucket, sum(length(row) + length(dimensions)) FROM staged GROUP BY bucket ORDER BY bucket"
-        return self._connection.execute(query)
+        """Yield the buckets in order, each with about the bytes of its rows."""
+        query = "SELECT bucket, sum(length(row) + length(dimensions)) FROM staged INDEXED BY keys GROUP BY bucket ORDER BY bucket"
+        return self._ordered().execute(query)
 
     def close(self) -> None:
         """Throw everything away. Idempotent."""
         self._connection.close()
+
+    def _ordered(self) -> sqlite3.Connection:
+        self._connection.execute(_KEYS)
+        return self._connection

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from scheduler.sources.interface import Answer, Ask, Found
     from schemas.ledger import Span
 
-PIECE_BYTES: Final = 8 * 1024 * 1024
+PIECE_BYTES: Final = 4 * 1024 * 1024
 """About how much goes into one transaction, before compression: the embedded log takes 64 MiB at once."""
 MEMORY_BYTES: Final = 128 * 1024
 """What is kept in memory. Most pulls bring a handful of rows, and a database for each costs more than all else that is done for it."""

@@ -59,7 +59,7 @@ def row_key(export: str, bucket: str | None, dimensions: Mapping[str, Scalar]) -
 
 def bucket_name(start: datetime) -> str:
     """Return the UTC instant that stands for the bucket beginning at `start` (aware) in keys and ledger: `2026-01-31T23:00:00Z`."""
-    return start.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return f"{start.astimezone(UTC).replace(tzinfo=None).isoformat(timespec='seconds')}Z"
 
 
 def fingerprint(content: Mapping[str, Any]) -> str:
