@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import signal
 import socket
 from typing import TYPE_CHECKING, Any
@@ -23,12 +24,58 @@ if TYPE_CHECKING:
     from tests.kafka.fixtures import RunningKafka
 
 SERVING = "serving until Ctrl-C"
-ROLES = ["gateway", "forwarder", "sandbox"]
+ROLES = ["gateway", "forwarder", "scheduler", "sandbox"]
+WITHOUT_EXPORTS = ["gateway", "forwarder", "sandbox"]
+
+EXPORTS = """
+[[accounts]]
+name = "{shop}-tolinku"
+source = "tolinku"
+url = "{sandbox}"
+api_key = "tolk_sec_shop"
+requests_per_minute = 6000
+[[accounts]]
+name = "{shop}-profit"
+source = "profitmetrics"
+url = "{sandbox}/profitmetrics"
+api_key = "pm_demo"
+requests_per_minute = 6000
+[[exports]]
+name = "{shop}-overview"
+account = "{shop}-tolinku"
+dataset = "overview"
+every = "1h"
+resolution = "TOTAL"
+lookback = "all"
+[[exports]]
+name = "{shop}-profit-daily"
+account = "{shop}-profit"
+dataset = "reports"
+every = "1h"
+lookback = "1d"
+[exports.query]
+sites = [10000394]
+currency = "EUR"
+resolution = "DAY"
+metrics = ["TURNOVER"]
+"""
 
 
 @pytest.fixture
 def sluice(tmp_path: Path) -> Installation:
     return install(tmp_path)
+
+
+@pytest.fixture
+def pulling(sluice: Installation) -> Installation:
+    """One with exports."""
+    add_exports(sluice, "shop")
+    return sluice
+
+
+def add_exports(sluice: Installation, shop: str) -> None:
+    with sluice.config.open("a") as file:
+        file.write(EXPORTS.format(shop=shop, sandbox=sluice.url("sandbox")))
 
 
 async def printed(process: asyncio.subprocess.Process, what: str, seconds: float = 60) -> str:
@@ -70,6 +117,16 @@ async def something_accepted(sluice: Installation) -> bool:
     )
 
 
+def published(families: list[Metric]) -> dict[str, str]:
+    """The exports of which a pull was published, with the role that says so."""
+    samples = [sample for family in families for sample in family.samples]
+    return {
+        sample.labels["export"]: sample.labels["role"]
+        for sample in samples
+        if sample.name == "sluice_export_pulls_total" and sample.labels["result"] == "published" and sample.value
+    }
+
+
 async def order_at(url: str) -> None:
     """Send an order past the gateway."""
     order = {"event_type": "purchase", "transaction_id": "order_456", "revenue": 49.99}
@@ -94,7 +151,7 @@ def money_rows(figures: Figures) -> list[str]:
     ]
 
 
-def assert_shows(text: str, day: Figures, total: Figures) -> None:
+def assert_shows(text: str, day: Figures, total: Figures, shop: str) -> None:
     lines = [" ".join(line.split()) for line in text.splitlines()]
     for count, what in (
         (day.sent, "events sent"),
@@ -109,32 +166,46 @@ def assert_shows(text: str, day: Figures, total: Figures) -> None:
     for reason, count in day.refused.items():
         assert f"{count:,} {reason}" in lines
     for name, figure in zip(("orders", "revenue EUR", "refunds", "refunded EUR"), money_rows(total), strict=True):
-        assert f"{name} {figure} {figure}" in lines, (name, figure, text)
-    assert "balanced: every event is accounted for" in text
+        assert f"{name} {figure} {figure} {figure}" in lines, (name, figure, text)
+    assert f"all days in the files ingestion API {shop}-overview" in lines
+    assert_pulled(lines, f"{shop}-overview tolinku overview 1")
+    assert_pulled(lines, f"{shop}-profit-daily profitmetrics reports 2")
+    assert f"the revenue agrees to the cent, in {shop}-overview too" in text
 
 
-async def test_the_demo_balances_and_a_second_day_adds_up(sluice: Installation) -> None:
+def assert_pulled(lines: list[str], export: str) -> None:
+    """A line of the exports' table: rows, how often they were restated, and that they are fresh."""
+    (line,) = (line for line in lines if line.startswith(export))
+    assert re.fullmatch(r" \d+ \d\.\d s ago", line.removeprefix(export)), line
+
+
+async def test_the_demo_balances_and_a_second_day_adds_up_although_the_scheduler_dies(pulling: Installation) -> None:
     first, second = tally(shop.lines(1)), tally(shop.lines(2))
     total = Figures()
     total.add(first)
     total.add(second)
 
-    async with sluice.started("up", "--demo") as process:
+    async with pulling.started("up", "--demo") as process:
         text = await printed(process, SERVING)
-        answer = await ready(sluice)
+        answer = await ready(pulling)
+        families = await metrics(pulling)
         done = await finish(process, signal.SIGINT)
-    assert_shows(text, first, first)
+    assert_shows(text, first, first, "shop")
     assert answer == {"ready": True}
+    assert published(families) == {"shop-overview": "scheduler", "shop-profit-daily": "scheduler"}
     assert (done.code, done.err) == (0, "")
     assert "\x1b" not in text, "no control codes where there is no terminal"
 
-    async with sluice.started("up", "--demo") as process:
-        text = await printed(process, SERVING)
+    async with pulling.started("up", "--demo") as process:
+        text = await printed(process, "day 2")
+        roles_of(process)["scheduler"].kill()
+        text += await printed(process, SERVING)
         done = await finish(process, signal.SIGTERM)
-    assert_shows(text, second, total)
+    assert_shows(text, second, total, "shop")
+    assert "scheduler ended by SIGKILL; it starts again" in text
     assert (done.code, done.err) == (0, "")
 
-    audit = await sluice.run("audit", "--json")
+    audit = await pulling.run("audit", "--json")
     assert audit.objects() == [
         {
             "storefront": "shop",
@@ -162,7 +233,8 @@ async def test_a_role_that_dies_starts_again_while_the_others_serve(sluice: Inst
         done = await finish(process, signal.SIGTERM)
 
     (build,) = (family for family in families if family.name == "sluice_build_info")
-    assert sorted(sample.labels["role"] for sample in build.samples) == sorted(ROLES)
+    roles = sorted(sample.labels["role"] for sample in build.samples)
+    assert roles == sorted(WITHOUT_EXPORTS), "without exports there is no scheduler"
     assert str(sluice.data / "logs" / "gateway.log") in told
     assert list(reasons) == ["gateway.process"]
     assert after["gateway"].pid != before["gateway"].pid
@@ -171,21 +243,22 @@ async def test_a_role_that_dies_starts_again_while_the_others_serve(sluice: Inst
     assert done.code == 0
 
 
-async def test_a_killed_up_leaves_nothing_behind_and_the_next_counts_what_was_sent(sluice: Installation) -> None:
-    async with sluice.started("up", "--demo") as process:
+async def test_a_killed_up_leaves_nothing_behind_and_the_next_counts_what_was_sent(pulling: Installation) -> None:
+    async with pulling.started("up", "--demo") as process:
         await printed(process, "admin")
         children = roles_of(process)
         async with asyncio.timeout(30):
-            while not await something_accepted(sluice):  # noqa: ASYNC110  # another process cannot set our event
+            while not await something_accepted(pulling):  # noqa: ASYNC110  # another process cannot set our event
                 await asyncio.sleep(0.01)
         children["gateway"].suspend()
-        await order_at(sluice.url("sandbox"))
+        await order_at(pulling.url("sandbox"))
         process.kill()
         await process.wait()
-        async with sluice.started("up", "--demo") as again:
+        async with pulling.started("up", "--demo") as again:
             await printed(again, "the processes of the last run have not ended yet")
             children["gateway"].resume()
             text = await printed(again, SERVING)
+            assert sorted(children) == sorted(ROLES)
             assert not any(child.is_running() for child in children.values())
             done = await finish(again, signal.SIGINT)
 
@@ -238,12 +311,13 @@ async def test_with_a_kafka_configured_the_roles_run_on_that(tmp_path: Path, kaf
     sluice = install(tmp_path, broker=broker)
     name = f"shop-{sluice.ports['gateway']}"
     sluice.rewrite('name = "shop"', f'name = "{name}"')  # the Kafka is shared: a topic of our own
+    add_exports(sluice, name)
 
     async with sluice.started("up", "--demo") as process:
         text = await printed(process, SERVING)
         done = await finish(process, signal.SIGINT)
 
     day = tally(shop.lines(1))
-    assert_shows(text, day, day)
+    assert_shows(text, day, day, name)
     assert f"from Kafka at {kafka.bootstrap_servers}" in text
     assert done.code == 0
