@@ -69,9 +69,17 @@ class Change:
         """How many records it publishes."""
         return self.new + self.restated + self.vanished
 
+    def add(self, other: Change) -> None:
+        """Count another piece of the same pull in; what it touched stays its own."""
+        self.new += other.new
+        self.restated += other.restated
+        self.vanished += other.vanished
+        self.unchanged += other.unchanged
+
 
 class Cache:
-    """The rows of one ledger partition. Life: made → `restore` … `restored` → (`apply` → read → `commit` or `rollback`) … → `close`.
+    """The rows of one ledger partition. Life: made → `restore` … `restored` → (`begin` → (`apply` → read) … → `commit` or `rollback`) … →
+    `close`.
 
     Everything may wait for the disk; one thread at a time.
     """
@@ -122,9 +130,17 @@ class Cache:
             lacking += (bucket, dimensions) not in stage
         return lacking, of
 
-    def apply(self, export: str, stage: Stage, piece: Piece, scope: Scope | None) -> Change:
-        """Begin a transaction, take over what the piece of the stage changes, and return that; see `messages`."""
+    @property
+    def changing(self) -> bool:
+        """Whether a transaction is open."""
+        return self._connection.in_transaction
+
+    def begin(self) -> None:
+        """Open a transaction."""
         self._connection.execute("BEGIN")
+
+    def apply(self, export: str, stage: Stage, piece: Piece, scope: Scope | None) -> Change:
+        """Take over what the piece of the stage changes, and return that; see `messages`, which then tell of this alone."""
         self._connection.execute("DELETE FROM outgoing")
         change = Change()
         for staged in stage.rows(piece):
@@ -168,11 +184,11 @@ class Cache:
                 yield shard_key(export, bucket, index, count), self._shard(export, bucket, index, count), ()
 
     def commit(self) -> None:
-        """Keep what `apply` took over: the log has it."""
+        """Keep what was taken over since `begin`: the log has it."""
         self._connection.execute("COMMIT")
 
     def rollback(self) -> None:
-        """Forget what `apply` took over. Harmless without it."""
+        """Forget what was taken over since `begin`. Harmless without it."""
         if self._connection.in_transaction:
             self._connection.execute("ROLLBACK")
             self._live.clear()

@@ -7,10 +7,9 @@ from typing import TYPE_CHECKING
 
 from scheduler.cache import Change, Scope
 from scheduler.export_work import instant, text
-from scheduler.ledger import Target
 from scheduler.plan import Window
+from scheduler.publication import Publication, Target
 from scheduler.question import as_span
-from scheduler.uninterrupted import in_thread
 from schemas.exports import TOTAL_BUCKET, bucket_name
 from schemas.ledger import NO_BUCKET, AccountState, HeldBack
 from schemas.topics import metrics_topic, partition_of
@@ -19,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from runtime.clock import Clock
+    from scheduler.export_work import ExportWork
     from scheduler.ledger import Ledger
     from scheduler.question import Question
     from scheduler.stage import Piece
@@ -39,10 +39,8 @@ class Delivery:
         `account`: the account's state, which is written along. Raises ExportRefused, BrokerError.
         """
         work, stage = question.work, question.stage
-        name, scope = work.plan.name, _scope(question)
-        if scope is not None and await self._hold(question, scope):
-            return None
-        pieces = await in_thread(stage.pieces)
+        pieces = await question.at_stage(stage.pieces)
+        scope, guard = _scope(question), _Guard(question)
         pulled_at = instant(self._clock.now())
         total = Change()
         for piece in pieces:
@@ -52,37 +50,56 @@ class Delivery:
             def settled(_: Change, rows: int) -> tuple[ExportState, AccountState]:
                 return work.published(question.step, covered, pulled_at, rows, last=last), account()  # noqa: B023  # called before the next round
 
-            change = await self._ledger.publish(
-                name, self._target(question), stage, piece, scope, text(pulled_at.timestamp()), settled
+            accepts = guard.accepts if piece is pieces[0] else None
+            publication = Publication(
+                work.plan.name,
+                self._target(question),
+                stage,
+                piece,
+                scope,
+                text(pulled_at.timestamp()),
+                settled,
+                accepts,
             )
-            work.state = self._ledger.exports[name]
-            total.new += change.new
-            total.restated += change.restated
-            total.vanished += change.vanished
-            total.unchanged += change.unchanged
+            change = await self._ledger.publish(publication)
+            if change is None:
+                await self._hold(work, guard)
+                return None
+            work.state = self._ledger.exports[work.plan.name]
+            total.add(change)
         work.done(question.step)
         return total
 
-    async def _hold(self, question: Question, scope: Scope) -> bool:
-        """Hold an answer back under which more than half of the rows would vanish, unless the one before had the same rows."""
-        work = question.work
-        lacking, of = await self._ledger.vanishing(work.plan.name, question.stage, scope)
-        if lacking * 2 <= of:
-            return False
-        keys = await in_thread(question.stage.digest)
-        window = as_span(question.step.window)
-        before = work.state.held
-        if before is not None and (before.keys, before.window) == (keys, window):
-            return False
-        state = work.held(self._clock.now(), HeldBack(window=window, keys=keys, vanishing=lacking, of=of))
+    async def _hold(self, work: ExportWork, guard: _Guard) -> None:
+        assert guard.held is not None  # noqa: S101  # it is what did not accept
+        state = work.held(self._clock.now(), guard.held)
         await self._ledger.write({work.plan.name: state}, {})
         work.state = state
-        return True
 
     def _target(self, question: Question) -> Target:
         plan = question.work.plan
         topic = metrics_topic(plan.account.source, plan.export.dataset)
         return Target(topic, partition_of(plan.name.encode(), self._partitions[topic]))
+
+
+class _Guard:
+    """Holds an answer back under which more than half of the rows would vanish, unless the one before had the same rows."""
+
+    def __init__(self, question: Question) -> None:
+        self.held: HeldBack | None = None
+        self._question = question
+
+    def accepts(self, lacking: int, of: int) -> bool:
+        """Say whether it may be published; otherwise `held` tells what is held back. May wait for the disk."""
+        if lacking * 2 <= of:
+            return True
+        keys = self._question.stage.digest()
+        window = as_span(self._question.step.window)
+        before = self._question.work.state.held
+        if before is not None and (before.keys, before.window) == (keys, window):
+            return True
+        self.held = HeldBack(window=window, keys=keys, vanishing=lacking, of=of)
+        return False
 
 
 def _scope(question: Question) -> Scope | None:

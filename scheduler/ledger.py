@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+from collections import defaultdict
 from contextlib import aclosing, asynccontextmanager
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 from uuid import uuid4
 
 import msgspec
@@ -13,29 +14,22 @@ from broker.interface import BrokerError, Full, RecordTooLarge, Unavailable
 from runtime.errors import one_line
 from scheduler.cache import Cache
 from scheduler.errors import ExportRefused
+from scheduler.publication import Publication, Target, together
 from scheduler.uninterrupted import in_thread, uninterrupted
 from schemas.ledger import ACCOUNT_PREFIX, AccountState, ExportState, account_key
 from schemas.topics import LEDGER
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Iterator, Mapping, Sequence
+    from collections.abc import AsyncGenerator, AsyncIterator, Coroutine, Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from broker.interface import Broker, Message, Transaction, TransactionalPublisher
-    from scheduler.cache import Change, Scope
-    from scheduler.stage import Piece, Stage
+    from scheduler.cache import Change
 
 _T = TypeVar("_T")
 
 CHUNK_BYTES: Final = 256 * 1024
 """How much of a pull is in memory at once on its way into the transaction."""
-
-
-class Target(NamedTuple):
-    """Where the rows of an export go."""
-
-    topic: str
-    partition: int
 
 
 class Ledger:
@@ -53,6 +47,7 @@ class Ledger:
         self._publisher = publisher
         self._cache = cache
         self._turn = asyncio.Lock()
+        self._waiting: list[Publication] = []
         self._changes: set[asyncio.Task[Any]] = set()
         self._doubt: str | None = None
 
@@ -71,59 +66,73 @@ class Ledger:
         self.exports.update(exports)
         self.accounts.update(accounts)
 
-    async def vanishing(self, export: str, stage: Stage, scope: Scope) -> tuple[int, int]:
-        """Return how many of the rows in `scope` the stage lacks, and how many there are."""
-        async with self._turn:
-            return await in_thread(self._cache.vanishing, export, stage, scope)
-
-    async def publish(
-        self,
-        export: str,
-        target: Target,
-        stage: Stage,
-        piece: Piece,
-        scope: Scope | None,
-        pulled_at: str,
-        settled: Callable[[Change, int], tuple[ExportState, AccountState]],
-    ) -> Change:
-        """Publish what a piece of a pull changed: rows, tombstones, shards, and the states that `settled` makes of the
-        change and of the number of rows that then stand; all or nothing.
+    async def publish(self, publication: Publication) -> Change | None:
+        """Publish what a piece of a pull changed: rows, tombstones, shards and states, all or nothing; return what that was, None when it
+        was not accepted. What else waits for its turn may go along, in one transaction with it.
 
         Raises ExportRefused when the log does not take a row or the whole, BrokerError as `write`.
         """
-        return await self._to_its_end(self._publish(export, target, stage, piece, scope, pulled_at, settled))
+        self._waiting.append(publication)
+        try:
+            await self._to_its_end(self._publish(publication))
+        finally:
+            if publication in self._waiting:
+                self._waiting.remove(publication)
+        return publication.change
 
-    async def _publish(
-        self,
-        export: str,
-        target: Target,
-        stage: Stage,
-        piece: Piece,
-        scope: Scope | None,
-        pulled_at: str,
-        settled: Callable[[Change, int], tuple[ExportState, AccountState]],
-    ) -> Change:
+    async def _publish(self, publication: Publication) -> None:
         async with self._turn:
+            if publication.done:
+                return
+            group = together(publication, self._waiting)
             try:
-                change = await in_thread(self._cache.apply, export, stage, piece, scope)
-                state, account = settled(change, await in_thread(self._cache.live, export))
-                states = _states({export: state}, {state.account: account})
-                async with self._transaction() as transaction:
-                    rows = self._cache.messages(export, pulled_at)
-                    while chunk := await in_thread(_chunk, rows):
-                        await transaction.publish(target.topic, target.partition, chunk)
-                    shards = self._cache.shards(export, change)
-                    while chunk := await in_thread(_chunk, shards):
-                        await transaction.publish(LEDGER, self.partition, chunk)
-                    await transaction.publish(LEDGER, self.partition, states)
-                await in_thread(self._cache.commit)
+                try:
+                    await self._publish_all(group)
+                except (RecordTooLarge, Full):
+                    if len(group) == 1:
+                        raise
+                    for each in group:
+                        each.part()
+                    await self._publish_all([publication])
             except (RecordTooLarge, Full) as error:
                 raise ExportRefused(f"the log does not take what was pulled: {error}") from error
-            finally:
+
+    async def _publish_all(self, group: Sequence[Publication]) -> None:
+        exports: dict[str, ExportState] = {}
+        accounts: dict[str, AccountState] = {}
+        try:
+            await in_thread(_prepare, self._cache, group)
+            for each in group:
+                if each.change is not None:
+                    exports[each.export], account = each.settled(each.change, each.standing)
+                    accounts[exports[each.export].account] = account
+            if exports:
+                async with self._transaction() as transaction:
+                    await self._hand_over(transaction, group)
+                    await transaction.publish(LEDGER, self.partition, _states(exports, accounts))
+                await in_thread(self._cache.commit)
+        finally:
+            if self._cache.changing:
                 await in_thread(self._cache.rollback)
-        self.exports[export] = state
-        self.accounts[state.account] = account
-        return change
+        self.exports.update(exports)
+        self.accounts.update(accounts)
+        for each in group:
+            each.done = True
+
+    async def _hand_over(self, transaction: Transaction, group: Sequence[Publication]) -> None:
+        ledger = Target(LEDGER, self.partition)
+        if not group[0].is_small:
+            for target, messages in ((group[0].target, group[0].rows), (ledger, group[0].shards)):
+                while chunk := await in_thread(_chunk, messages):
+                    await transaction.publish(*target, chunk)
+            return
+        outgoing: defaultdict[Target, list[Message]] = defaultdict(list)
+        for each in group:
+            outgoing[each.target].extend(each.rows)
+            outgoing[ledger].extend(each.shards)
+        for target, found in outgoing.items():
+            if found:
+                await transaction.publish(*target, found)
 
     @asynccontextmanager
     async def _transaction(self) -> AsyncIterator[Transaction]:
@@ -189,6 +198,12 @@ async def _read(broker: Broker, ledger: Ledger, cache: Cache) -> None:
 async def _records(broker: Broker, partition: int) -> AsyncGenerator[tuple[str, bytes | None]]:
     async for record in broker.read(LEDGER, partition=partition):
         yield (record.key or b"").decode(), record.value
+
+
+def _prepare(cache: Cache, group: Iterable[Publication]) -> None:
+    cache.begin()
+    for each in group:
+        each.prepare(cache)
 
 
 def _states(exports: Mapping[str, ExportState], accounts: Mapping[str, AccountState]) -> Sequence[Message]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 from scheduler.buckets import shifted
 from scheduler.errors import PullError
@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from scheduler.sources.interface import Answer
     from schemas.exports import Scalar
     from schemas.ledger import Span
+
+_T = TypeVar("_T")
+_P = ParamSpec("_P")
 
 
 class Question:
@@ -64,8 +67,14 @@ class Question:
             self.stage.answered(sink, outcome)
             if outcome.covered is not None:
                 # A part of a bucket must not take the place of what was pulled while the vendor had all of it.
-                await in_thread(self.stage.forget, sink, outcome.covered.start, self.work.state.covered)
+                await self.at_stage(self.stage.forget, sink, outcome.covered.start, self.work.state.covered)
         return None
+
+    async def at_stage(self, work: Callable[_P, _T], *arguments: _P.args, **options: _P.kwargs) -> _T:
+        """Do something at the stage: in a thread when that has to wait for the disk."""
+        if self.stage.on_disk:
+            return await in_thread(work, *arguments, **options)
+        return work(*arguments, **options)
 
     def close(self) -> None:
         """Throw away what was staged. Idempotent."""

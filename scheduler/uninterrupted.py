@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from functools import partial
 from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
 if TYPE_CHECKING:
@@ -13,7 +14,7 @@ _T = TypeVar("_T")
 _P = ParamSpec("_P")
 
 
-async def uninterrupted(task: asyncio.Task[_T]) -> _T:
+async def uninterrupted(task: asyncio.Future[_T]) -> _T:
     """Return what the task returns. Whoever is cancelled meanwhile waits for its end first; what it then raises is lost."""
     try:
         return await asyncio.shield(task)
@@ -28,4 +29,5 @@ async def uninterrupted(task: asyncio.Task[_T]) -> _T:
 
 async def in_thread(function: Callable[_P, _T], *arguments: _P.args, **options: _P.kwargs) -> _T:
     """Call the function in a thread. Whoever is cancelled meanwhile goes on when it has returned: what it works on is for one at a time."""
-    return await uninterrupted(asyncio.create_task(asyncio.to_thread(function, *arguments, **options)))
+    loop = asyncio.get_running_loop()
+    return await uninterrupted(loop.run_in_executor(None, partial(function, *arguments, **options)))

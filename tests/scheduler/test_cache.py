@@ -57,6 +57,7 @@ def staged(rows: Iterable[tuple[int, str, float]], attributes: Mapping[str, Any]
 
 def pull(cache: Cache, stage: Stage, scope: Scope | None = SCOPE) -> tuple[list[Message], list[Message]]:
     """Take a stage over and return what goes to the topic and to the ledger."""
+    cache.begin()
     change = cache.apply("e", stage, EVERYTHING, scope)
     rows = list(cache.messages("e", "2026-11-20T00:00:00.000Z"))
     shards = list(cache.shards("e", change))
@@ -121,6 +122,7 @@ def test_nothing_vanishes_outside_of_what_was_asked_for(cache: Cache) -> None:
 
 
 def test_what_is_rolled_back_never_was(cache: Cache) -> None:
+    cache.begin()
     cache.apply("e", staged([(0, "Google", 1.0)]), EVERYTHING, SCOPE)
     cache.rollback()
     cache.rollback()
@@ -156,6 +158,7 @@ def test_a_large_pull_goes_in_pieces_of_whole_buckets(cache: Cache) -> None:
     assert pieces[-1].high is None
     found = 0
     for piece in pieces:
+        cache.begin()
         found += cache.apply("e", stage, piece, SCOPE).new
         cache.commit()
     assert found == 3
