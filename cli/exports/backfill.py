@@ -55,10 +55,10 @@ class Period(NamedTuple):
 @click.option("--to", "last", required=True, metavar="DAY", help="The last day, which is part of it.")
 @click.option("--wait/--no-wait", default=True, help="Whether to show how far it is until it ends. Default: --wait.")
 def command(settings: Settings, name: str, *, first: str, last: str, wait: bool) -> None:
-    """Fetch the days from DAY to DAY once more, whatever was fetched of them; the newest first.
+    """Fetch days once more, whatever was fetched of them.
 
-    Ctrl-C leaves it running; the same command once more looks on again, and begins nothing anew before it is done. The
-    exit code is 1 when it was cancelled or the export stopped.
+    The newest come first. Ctrl-C leaves it running; the same command once more looks on again, and begins nothing anew
+    before it is done. The exit code is 1 when it was cancelled or the export stopped.
     """
     exports = configured(settings, [name])
     plan = next(plan for plan in plans(settings) if plan.name == name)
@@ -110,7 +110,7 @@ async def backfill(desk: Desk, name: str, asked: Period, console: Console, *, wa
 
     wanted = await desk.change(name, change)
     ours = next(each for each in wanted.backfills if (each.start, each.end) == (new.start, new.end))
-    click.echo(f"{name}: backfill of {asked} {'asked for' if ours.id == new.id else 'is under way already'}")
+    click.echo(f"{name}: backfill of {asked} {'asked for' if ours.id == new.id else 'is asked for already'}")
     if not wait:
         if await desk.unheeded({name: lambda state: ours.id in state.backfills}):
             desk.hint()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from typing import TYPE_CHECKING, Any, Final
 
 import click
@@ -40,7 +41,7 @@ _SHOWN: Final = ("event_type", "timestamp", "items", "transaction_id", "revenue"
 @click.option("--account", "name", help="Which account to ask. Default: the only one of tolinku.")
 @json_option
 def command(settings: Settings, user: str, *, name: str | None, as_json: bool) -> None:
-    """Print the events of USER, a user's id, in the order in which the vendor has them.
+    """Print the events of USER, a user's id, as the vendor tells them.
 
     Asked of the vendor now, beside the scheduler's budget. It is personal: nothing of it is kept or logged.
     """
@@ -79,7 +80,9 @@ async def ask(account: AccountSettings, user: str) -> dict[str, Any]:
             Tolinku().credentials(account),
             session,
             # What it logs of a refusal has the query in it, and so the user.
-            structlog.wrap_logger(structlog.ReturnLogger(), wrapper_class=structlog.make_filtering_bound_logger(100)),
+            structlog.wrap_logger(
+                structlog.ReturnLogger(), wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL)
+            ),
             clock,
             may_ask=lambda: None,
         )

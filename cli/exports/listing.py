@@ -22,6 +22,8 @@ from scheduler.plan import Window
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from rich.console import Console
+
     from cli.exports.view import View
     from runtime.settings import Settings
 
@@ -30,19 +32,20 @@ _STYLES: Final = {
     "parked": "red",
     "held back": "yellow",
     "retrying": "yellow",
+    "new": "dim",
     "paused": "dim",
     "not configured": "dim",
 }
-_REASON: Final = 60
 
 
 @click.command
 @with_settings
 @json_option
 def command(settings: Settings, *, as_json: bool) -> None:
-    """Print how each export does: when it was pulled, when it will be, how much stands, and what is wrong.
+    """Print how each export does.
 
-    `sluice exports status NAME` tells everything of one. Exports that are no longer configured, but of which rows stand,
+    When it was pulled, when it will be, how much stands, and what is wrong; `sluice exports status NAME` tells everything of
+    one. Exports that are no longer configured, but of which rows stand,
     come last.
     """
     found = asyncio.run(read_views(settings))
@@ -51,7 +54,7 @@ def command(settings: Settings, *, as_json: bool) -> None:
         for each in found:
             click.echo(printable_json(view_json(each, now)))
     elif found:
-        screen.console().print(table(found, now))
+        show(screen.console(), found, now)
     else:
         click.echo("no exports are configured; add them under [[exports]]")
 
@@ -62,18 +65,21 @@ async def read_views(settings: Settings) -> list[View]:
         return views(settings, await read_book(broker), await read_wishes(broker))
 
 
-def table(found: Sequence[View], now: float) -> Table:
-    """Return the exports as a table for people. `now`: Unix seconds."""
+def show(console: Console, found: Sequence[View], now: float) -> None:
+    """Print the exports as a table for people, and beneath it why any of them does not get on. `now`: Unix seconds."""
     drawn = Table(box=None, header_style="dim", pad_edge=False)
-    for name in ("export", "dataset", "account", "schedule", "state"):
-        drawn.add_column(name, no_wrap=True)
+    drawn.add_column("export", no_wrap=True)
+    drawn.add_column("dataset")
+    drawn.add_column("state", no_wrap=True)
     for name in ("last success", "next due", "rows"):
         drawn.add_column(name, justify="right", no_wrap=True)
-    drawn.add_column("covered", no_wrap=True)
-    drawn.add_column("reason", overflow="ellipsis", no_wrap=True)
+    drawn.add_column("covered")
     for each in found:
         drawn.add_row(*map(printable, _cells(each, now)), style=_STYLES.get(each.condition))
-    return drawn
+    console.print(drawn)
+    for each in found:
+        if each.reason:
+            console.print(printable(f"{each.name}: {each.reason}"), style=_STYLES.get(each.condition), soft_wrap=True)
 
 
 def _cells(view: View, now: float) -> tuple[str, ...]:
@@ -82,14 +88,11 @@ def _cells(view: View, now: float) -> tuple[str, ...]:
     return (
         view.name,
         f"{view.source} {view.dataset}",
-        view.account_name,
-        "-" if view.export is None else wording.schedule(view.export),
         view.condition + wanted,
         "never" if age is None else f"{wording.duration(age)} ago",
         "-" if due is None else "now" if due <= now else f"in {wording.duration(due - now)}",
         f"{view.state.rows:,}",
         _covered(view),
-        view.reason if len(view.reason) <= _REASON else view.reason[: _REASON - 1] + "…",
     )
 
 
@@ -97,6 +100,5 @@ def _covered(view: View) -> str:
     spans = view.covered
     if not spans:
         return "-"
-    gaps = len(view.gaps)
-    missing = f", {gaps} gap{'s' if gaps > 1 else ''}" if gaps else ""
-    return wording.days(view, Window(spans[0].start, spans[-1].end)) + missing
+    parts = f", in {len(spans)} parts" if len(spans) > 1 else ""
+    return wording.days(view, Window(spans[0].start, spans[-1].end)) + parts

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, Final
 
 from runtime.errors import OperatorError
-from scheduler.sources.nearest import nearest
+from scheduler.sources.nearest import listed, several_nearest
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from runtime.settings import ExportSettings, Settings
+
+
+_SUGGESTED: Final = 3
 
 
 class Misused(OperatorError):
@@ -32,9 +35,9 @@ def configured(settings: Settings, names: Iterable[str]) -> list[ExportSettings]
 
 def no_such(kind: str, name: str, known: Sequence[str]) -> Misused:
     """Return the error for a `name` that none of the `known` has; `kind`: what they are."""
-    near = nearest(name, known)
-    if near is not None:
-        cure = f"did you mean {near}?"
+    near = several_nearest(name, known, _SUGGESTED)
+    if near:
+        cure = f"did you mean {listed(near)}?"
     else:
         cure = f"there are: {', '.join(known)}" if known else f"none is configured; add it under [[{kind}s]]"
     return Misused(f"no {kind} is called {name}; {cure}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from cli.exports.wording import counted
 from cli.printable import printable
 from scheduler.coverage import Coverage
 from scheduler.export_work import unix
@@ -48,7 +49,7 @@ class Pull:
             return None
         # A pull that was under way when this one was asked for began earlier than the owner obeyed.
         if unix(entry.state.due) * 1000 >= self._obeyed.written_at:
-            return Outcome(good=True, text=f"pulled; {entry.state.rows:,} rows stand")
+            return Outcome(good=True, text=f"pulled; {counted(entry.state.rows)}")
         fault = _fault(entry.state, self._obeyed.state, book.accounts.get(entry.state.account))
         return None if fault is None else Outcome(good=False, text=fault)
 
@@ -81,7 +82,7 @@ class History:
         task = next((task for task in state.tasks if task.id == self._id), None)
         if task is None:
             self.done = self.seconds
-            return Outcome(good=True, text=f"done; {state.rows:,} rows stand")
+            return Outcome(good=True, text=f"done; {counted(state.rows)}")
         self.seconds = _seconds([task.asked])
         self.done = self.seconds - _seconds(task.left)
         return Outcome(good=False, text=_stopped(state)) if state.status == "stopped" else None

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 import click
 import orjson
-from rich.table import Table
 
 from cli import screen
 from cli.exports import wording
@@ -34,7 +33,10 @@ if TYPE_CHECKING:
 @with_settings
 @json_option
 def command(settings: Settings, name: str, *, as_json: bool) -> None:
-    """Print all that is known of one export: what is covered, what is under way, what is wrong, and its account."""
+    """Print all that is known of one export.
+
+    What is covered, what is under way, what is wrong, and how its account does.
+    """
     found = {view.name: view for view in asyncio.run(read_views(settings))}
     if name not in found:
         raise no_such("export", name, list(found))
@@ -42,12 +44,9 @@ def command(settings: Settings, name: str, *, as_json: bool) -> None:
     if as_json:
         click.echo(printable_json(view_json(found[name], now)))
         return
-    grid = Table.grid(padding=(0, 2))
-    grid.add_column(style="dim", no_wrap=True)
-    grid.add_column()
+    console = screen.console()
     for label, text in lines(found[name], now):
-        grid.add_row(label, printable(text))
-    screen.console().print(grid)
+        console.print(f"{label:14}{printable(text)}", soft_wrap=True)
 
 
 def lines(view: View, now: float) -> Iterator[tuple[str, str]]:
@@ -64,6 +63,8 @@ def lines(view: View, now: float) -> Iterator[tuple[str, str]]:
     if view.known:
         yield from _history(view)
         yield from _special(view)
+    for each in view.waiting:
+        yield "backfill", f"{each.start} to {each.end}; not taken up yet"
     yield from _account(view)
 
 
@@ -81,14 +82,12 @@ def _times(view: View, now: float) -> Iterator[tuple[str, str]]:
 def _history(view: View) -> Iterator[tuple[str, str]]:
     yield "rows", f"{view.state.rows:,}"
     yield from _listed("covered", view, view.covered)
-    yield from _listed("missing", view, view.gaps)
+    yield from _listed("to come", view, view.gaps)
     yield from _listed("not at vendor", view, _windows(view.state.lacking))
     for task in view.state.tasks:
         left = ", ".join(wording.days(view, each) for each in _windows(task.left))
         (asked,) = _windows([task.asked])
         yield "refresh" if task.id == REFRESH else "backfill", f"{wording.days(view, asked)}; left: {left}"
-    for each in view.waiting:
-        yield "backfill", f"{each.start} to {each.end}; not taken up yet"
 
 
 def _special(view: View) -> Iterator[tuple[str, str]]:
@@ -101,9 +100,9 @@ def _special(view: View) -> Iterator[tuple[str, str]]:
 
 def _account(view: View) -> Iterator[tuple[str, str]]:
     state = view.account_state
-    used = f": {state.requests:,} requests in {state.month}" if state.month else ""
     most = None if view.account is None else view.account.requests_per_month
-    yield "account", view.account_name + used + (f" of {most:,}" if most is not None else "")
+    used = f"; {state.requests:,} requests in {state.month}" if state.month else ""
+    yield "account", view.account_name + used + (f"; {most:,} a month at most" if most is not None else "")
     if state.parked:
         yield "parked", f"for {state.parked} since {state.since}; probed at {state.probe_at}: {state.reason}"
 

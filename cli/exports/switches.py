@@ -41,7 +41,10 @@ def pause(settings: Settings, names: Sequence[str]) -> None:
 @click.argument("names", nargs=-1, required=True, metavar="NAME...")
 @with_settings
 def resume(settings: Settings, names: Sequence[str]) -> None:
-    """Pull these exports again: those that are paused, and those that a permanent fault stopped."""
+    """Pull these exports again.
+
+    Those that are paused, and those that a permanent fault stopped: their vendor is asked anew.
+    """
     nonce = uuid4().hex
     wanted = Wish(
         change=lambda command: replace(command, state="active", resume=nonce),
@@ -56,9 +59,10 @@ def resume(settings: Settings, names: Sequence[str]) -> None:
 @click.argument("names", nargs=-1, required=True, metavar="NAME...")
 @with_settings
 def cancel(settings: Settings, names: Sequence[str]) -> None:
-    """End what is being pulled of these exports, and give up what is left of backfills and refreshes.
+    """End what is under way of these exports.
 
-    They stay as active as they are: the next regular pull comes when it is due.
+    What is being pulled, and what is left of backfills and refreshes. They stay as active as they are: the next regular
+    pull comes when it is due.
     """
     nonce = uuid4().hex
     wanted = Wish(

@@ -7,6 +7,7 @@ from datetime import UTC, timedelta
 from typing import TYPE_CHECKING, Literal, TypeAlias
 from zoneinfo import ZoneInfo
 
+from scheduler.buckets import day_start
 from scheduler.coverage import Coverage
 from scheduler.export_work import REFRESH, instant, unix
 from scheduler.plan import Window
@@ -30,6 +31,7 @@ Condition: TypeAlias = Literal[
     "retrying",
     "backfilling",
     "refreshing",
+    "catching up",
     "active",
 ]
 
@@ -85,9 +87,9 @@ class View:
             return "held back"
         if self.state.failures:
             return "retrying"
-        if not self.state.tasks:
-            return "active"
-        return "refreshing" if all(task.id == REFRESH for task in self.state.tasks) else "backfilling"
+        if self.state.tasks:
+            return "refreshing" if all(task.id == REFRESH for task in self.state.tasks) else "backfilling"
+        return "catching up" if self.gaps else "active"
 
     @property
     def wanted(self) -> Literal["active", "paused"] | None:
@@ -107,12 +109,14 @@ class View:
 
     @property
     def gaps(self) -> list[Window]:
-        """What of its history is wanted and not pulled yet, up to the end of what is, in UTC."""
-        spans = self.covered
-        if not spans:
+        """What of its history is wanted and still to be pulled, up to the end of what is, in UTC."""
+        spans, begin = self.covered, self.state.begin
+        if not spans or not begin:
             return []
-        begin = min(instant(unix(self.state.begin)), spans[0].start) if self.state.begin else spans[0].start
-        return Coverage.decode([*self.state.covered, *self.state.lacking]).gaps(Window(begin, spans[-1].end))
+        wanted = [instant(unix(begin))]
+        if self.export is not None and self.export.since is not None:
+            wanted.append(day_start(self.export.since, self.zone).astimezone(UTC))
+        return Coverage.decode([*self.state.covered, *self.state.lacking]).gaps(Window(min(wanted), spans[-1].end))
 
     @property
     def waiting(self) -> list[Backfill]:

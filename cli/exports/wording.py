@@ -30,6 +30,11 @@ def moment(seconds: float) -> str:
     return instant(seconds).strftime("%Y-%m-%d %H:%M:%SZ")
 
 
+def counted(rows: int) -> str:
+    """Return how many rows an export has in all."""
+    return "1 row stands" if rows == 1 else f"{rows:,} rows stand"
+
+
 def schedule(export: ExportSettings) -> str:
     """Return when an export is due: cron as it is configured, or the interval."""
     return f"every {interval_text(export.every)}" if export.every is not None else export.schedule or ""
