@@ -76,6 +76,9 @@ class Caller:
         refusal means, None for an answer to be read; what it returns is logged and raised. `body` is sent as JSON.
         `timeout_seconds`: how long the answer may take to begin.
 
+        What goes wrong while the answer is read within the `async with`, and what is put among `reply.faults` there, is
+        logged like a refusal.
+
         Waits for the budget, for a login and for the vendor. A 401 is first answered with new credentials where there are any,
         and one repeat. Raises PullError: what `judge` returns; Retryable for what the network does; ExportRefused for a
         redirection; Parked when the month's requests are used up. Whatever `may_ask` raises comes out as it is.
@@ -85,9 +88,15 @@ class Caller:
         try:
             error = _verdict(judge, reply)
             if error is not None:
-                self._refused(request, reply, error, secrets)
+                self._told("vendor refused", request, reply, error, secrets)
                 raise error
-            yield reply
+            try:
+                yield reply
+            except Exception as unread:
+                self._told("answer not understood", request, reply, unread, secrets)
+                raise
+            for fault in reply.faults:
+                self._told("answer not understood", request, reply, fault, secrets)
         finally:
             reply.close()
 
@@ -127,14 +136,15 @@ class Caller:
         self._may_ask()
         return await self._exchange.send(request, carried), carried
 
-    def _refused(self, request: Request, reply: Reply, error: PullError, secrets: list[str]) -> None:
+    def _told(self, event: str, request: Request, reply: Reply, error: Exception, secrets: list[str]) -> None:
         """Let the account rest where the vendor asks for it, and log what its support asks for. Takes secrets out of the error."""
         if isinstance(error, Retryable) and error.whole_account and error.retry_after is not None:
             self._budget.rest(self._clock.now() + error.retry_after)
-        error.args = (redacted(str(error), secrets),)
+        if isinstance(error, PullError):
+            error.args = (redacted(str(error), secrets),)
         body = "" if request.body is None else redacted(orjson.dumps(request.body).decode(), secrets)
         self._log.warning(
-            "vendor refused",
+            event,
             account=self._account.name,
             source=self._account.source,
             method=request.method,
@@ -143,9 +153,11 @@ class Caller:
             body=body[:MAX_LOGGED],
             status=reply.status,
             answer=redacted(reply.excerpt(), secrets),
+            answer_bytes=reply.size,
             at=reply.received_at.isoformat(),
-            trace_id=reply.trace_id,
-            reason=str(error),
+            trace_id=None if reply.trace_id is None else redacted(reply.trace_id, secrets),
+            # A fault of ours may have anything in its text.
+            reason=str(error) if isinstance(error, PullError) else type(error).__name__,
         )
 
 

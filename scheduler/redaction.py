@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
+from urllib.parse import quote
+
+import orjson
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -22,8 +25,13 @@ def secrets_of(account: AccountSettings) -> list[str]:
 
 
 def redacted(text: str, secrets: Iterable[str]) -> str:
-    """Return `text` without the secrets. Where "…" says that it was cut, what may be the beginning of one goes, too."""
-    for secret in sorted(secrets, key=len, reverse=True):
+    """Return `text` without the secrets, also as JSON and URLs write them. Where "…" says that it was cut, what may be the beginning
+    of one goes, too.
+    """
+    spelt = {
+        each for secret in secrets for each in (secret, orjson.dumps(secret).decode()[1:-1], quote(secret, safe=""))
+    }
+    for secret in sorted(spelt, key=len, reverse=True):
         if len(secret) < _SHORTEST:
             continue
         text = text.replace(secret, HIDDEN)

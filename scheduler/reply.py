@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from scheduler.body import Body
+    from scheduler.errors import PullError
 
 MAX_DOCUMENT_BYTES: Final = 16 * 1024 * 1024
 _SHOWN: Final = 80
@@ -23,6 +24,8 @@ TRACE_HEADERS: Final = ("x-request-id", "x-trace-id", "x-amzn-trace-id", "cf-ray
 class Reply:
     """A whole answer, staged. `headers` are looked up in any case; `received_at`: when it began to arrive, aware, UTC.
 
+    `faults`: what its reader finds wrong with a part of it while the rest is good, for the log.
+
     Whoever was given it may read until its `async with` ends.
     """
 
@@ -30,6 +33,7 @@ class Reply:
         self.status = status
         self.headers = headers
         self.received_at = received_at
+        self.faults: list[PullError] = []
         self._body = body
 
     @property

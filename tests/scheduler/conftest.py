@@ -8,9 +8,11 @@ import pytest
 
 from scheduler.exchange import vendor_session
 from tests.scheduler.far_side import FarSide, listening
+from tests.scheduler.shop import Shop
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
+    from pathlib import Path
 
     import aiohttp
 
@@ -27,3 +29,9 @@ async def session() -> AsyncIterator[aiohttp.ClientSession]:
     """The session that all accounts share."""
     async with vendor_session() as session:
         yield session
+
+
+@pytest.fixture
+def shop(far_side: FarSide, session: aiohttp.ClientSession, tmp_path: Path) -> Shop:
+    """An account at the far side."""
+    return Shop(far_side, session, tmp_path)

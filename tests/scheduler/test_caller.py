@@ -4,102 +4,26 @@ import asyncio
 import gzip
 import re
 import tracemalloc
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import orjson
 import pytest
-import structlog
 from pydantic import SecretStr
-from structlog.testing import LogCapture
 
 from runtime.clock import ManualClock, SystemClock
-from runtime.settings import AccountSettings
 from scheduler.budget import Budget
-from scheduler.caller import Caller
 from scheduler.credentials import KeyCredentials, Token, TokenCredentials
 from scheduler.errors import AccountRefused, ExportRefused, Parked, PullError, Retryable
 from scheduler.exchange import Limits
 from scheduler.refusals import usual
-from tests.scheduler.far_side import FarSide, Say, until
+from tests.scheduler.far_side import Say, until
+from tests.scheduler.shop import KEY, OFTEN, Lost, document, failure
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
-    from pathlib import Path
+    from collections.abc import Mapping
 
-    import aiohttp
-
-    from runtime.clock import Clock
-    from scheduler.credentials import Credentials
     from scheduler.reply import Reply
-
-KEY = "tolk_sec_0123456789"
-OFTEN = 600_000
-
-
-class Shop:
-    """An account at the far side."""
-
-    def __init__(self, far_side: FarSide, session: aiohttp.ClientSession, directory: Path) -> None:
-        self.far_side = far_side
-        self.session = session
-        self.directory = directory
-        self.logged = LogCapture()
-        self.checks = 0
-        self.lost_at: int | None = None
-
-    def caller(
-        self,
-        *,
-        credentials: Credentials | None = None,
-        limits: Limits | None = None,
-        budget: Budget | None = None,
-        clock: Clock | None = None,
-        url: str = "",
-    ) -> Caller:
-        clock = clock or SystemClock()
-        account = AccountSettings(
-            name="shop", source="tolinku", url=url or self.far_side.url + "/base", api_key=SecretStr(KEY)
-        )
-        return Caller(
-            account,
-            budget or Budget(OFTEN, None, 2, clock),
-            credentials or KeyCredentials("X-API-Key", SecretStr(KEY)),
-            self.session,
-            structlog.wrap_logger(
-                None, processors=[self.logged], wrapper_class=structlog.make_filtering_bound_logger(0)
-            ),
-            clock,
-            may_ask=self.may_ask,
-            directory=self.directory,
-            limits=limits,
-        )
-
-    def may_ask(self) -> None:
-        self.checks += 1
-        if self.lost_at is not None and self.checks >= self.lost_at:
-            raise Lost
-
-
-class Lost(PullError):
-    """The account is another's."""
-
-
-@pytest.fixture
-def shop(far_side: FarSide, session: aiohttp.ClientSession, tmp_path: Path) -> Shop:
-    return Shop(far_side, session, tmp_path)
-
-
-async def document(
-    caller: Caller, judge: Callable[[Reply], PullError | None] = usual, timeout_seconds: float = 5, **asked: Any
-) -> Any:
-    async with caller.ask("GET", "/sales", judge=judge, timeout_seconds=timeout_seconds, **asked) as reply:
-        return reply.document()
-
-
-async def failure(caller: Caller, **asked: Any) -> PullError:
-    with pytest.raises(PullError) as failed:
-        await document(caller, **asked)
-    return failed.value
+    from tests.scheduler.shop import Shop
 
 
 async def test_what_arrives(shop: Shop) -> None:
@@ -220,35 +144,6 @@ async def test_a_redirection_is_not_followed(shop: Shop) -> None:
     error = await failure(shop.caller(), judge=lambda _: None)
     assert isinstance(error, ExportRefused)
     assert len(shop.far_side.got) == 1
-
-
-async def test_a_refusal_is_logged_once_with_what_the_vendors_support_asks_for(shop: Shop) -> None:
-    words = f"no metric X for {KEY}"
-    shop.far_side.answer = Say(400, {"error": words}, {"X-Request-Id": "t-1"})
-    clock = ManualClock(1_800_000_000.0)
-    caller = shop.caller(clock=clock, budget=Budget(OFTEN, None, 1, SystemClock()))
-    with pytest.raises(ExportRefused) as refused:
-        async with caller.ask("POST", "/sales", judge=usual, query={"a": "1"}, body={"metrics": ["X"], "note": KEY}):
-            pass
-    reason = "the vendor refuses the request (400): no metric X for [secret]"
-    assert str(refused.value) == reason
-    assert shop.logged.entries == [
-        {
-            "event": "vendor refused",
-            "log_level": "warning",
-            "account": "shop",
-            "source": "tolinku",
-            "method": "POST",
-            "path": "/sales",
-            "query": {"a": "1"},
-            "body": '{"metrics":["X"],"note":"[secret]"}',
-            "status": 400,
-            "answer": '{"error":"no metric X for [secret]"}',
-            "at": "2027-01-15T08:00:00+00:00",
-            "trace_id": "t-1",
-            "reason": reason,
-        }
-    ]
 
 
 async def test_the_judge_may_find_a_fault_in_a_good_status_or_no_json_in_it(shop: Shop) -> None:

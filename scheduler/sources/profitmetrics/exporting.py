@@ -64,11 +64,11 @@ class Exporting:
         }
         async with self._caller.ask("POST", EXPORT_PATH, judge=judge, body=request) as reply:
             found = await in_thread(lambda stop: list(buckets(reply, stop)))
-        if not found:
-            return ask.now.astimezone(zone).date()
-        if not isinstance(found[0], dict):
-            raise Malformed("a bucket that is no object")
-        return day(found[0].get("timestamp"))
+            if not found:
+                return ask.now.astimezone(zone).date()
+            if not isinstance(found[0], dict):
+                raise Malformed("a bucket that is no object")
+            return day(found[0].get("timestamp"))
 
     async def _part(self, ask: Ask, sink: Sink, *, is_first: bool) -> Window | None:
         """Ask once; return what the answer seems to lack."""

@@ -84,17 +84,9 @@ class Reporting:
                     # Their rows are staged: only a new pull is free of them.
                     raise Malformed(f"rows, and then: {error}") from error
                 raise
-        for part in parts:
-            found = rows[part.ask.id]
-            rest = found.rest(cuts=part.goes_on)
-            if found.error is not None:
-                part.outcome = found.error
-            elif not found.is_answered:
-                part.outcome = Malformed("the report is missing")
-            elif rest is not None:
-                part.ask, part.goes_on = _for(part.ask, rest), True
-            else:
-                part.outcome = _answer(part.ask)
+            for part in parts:
+                _settle(part, rows[part.ask.id])
+            reply.faults += [part.outcome for part in parts if isinstance(part.outcome, PullError)]
 
     async def _explained(self, error: PullError, ask: Ask) -> PullError:
         """Return a refusal of one report with what can be found out about it."""
@@ -103,6 +95,19 @@ class Reporting:
         if isinstance(error, RequestRefused):
             return await self._live.explained(error, ask.query["metrics"], ask.now)
         return error
+
+
+def _settle(part: _Part, found: ReportRows) -> None:
+    """Put down what became of a part of which a good answer had these rows."""
+    rest = found.rest(cuts=part.goes_on)
+    if found.error is not None:
+        part.outcome = found.error
+    elif not found.is_answered:
+        part.outcome = Malformed("the report is missing")
+    elif rest is not None:
+        part.ask, part.goes_on = _for(part.ask, rest), True
+    else:
+        part.outcome = _answer(part.ask)
 
 
 def _for(ask: Ask, window: Window) -> Ask:

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 LARGEST_INT: Final = 2**63 - 1
 """What readers of JSON can be trusted with; a longer whole number becomes a float."""
+_SAID: Final = 200
 
 
 class Misshapen(Retryable):
@@ -46,7 +47,8 @@ class Envelope:
 def envelope(answer: IO[bytes], elements: str | None, stop: threading.Event) -> Envelope:
     """Read an answer through to its end; the list called `elements` (None: it has none) is only counted. Waits for the disk.
 
-    Raises Misshapen when it is no JSON object, or the list is missing or no list of objects; Stopped when `stop` is set.
+    Raises Misshapen when it is no JSON object, says of itself that it failed, or the list is missing or no list of objects;
+    Stopped when `stop` is set.
     """
     with _misshapen_if_broken():
         return _envelope(stoppable(ijson.basic_parse(answer), stop), elements)
@@ -74,6 +76,8 @@ def _envelope(events: Iterator[tuple[str, Any]], name: str | None) -> Envelope:
             fields[key] = plain(_value(events))
     for _ in events:
         pass  # to the end of the text: what follows the object would be a fault
+    if fields.get("success") is False or fields.get("ok") is False:
+        raise Misshapen(f"it says that it failed ({str(fields.get('error', 'no reason'))[:_SAID]})")
     if name is not None and count is None:
         raise Misshapen(f"it has no {name}")
     return Envelope(fields, count or 0)

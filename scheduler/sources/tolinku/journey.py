@@ -22,7 +22,7 @@ async def journey(caller: Caller, user_id: str) -> dict[str, Any]:
     """
     async with caller.ask("GET", PATH, judge=judge, query={"user_id": user_id}) as reply:
         answer = await in_thread(lambda _: reply.document())
-    if not isinstance(answer.get("events"), list):
-        raise Misshapen("it has no events")
-    found: dict[str, Any] = answer
-    return found
+        if not isinstance(answer.get("events"), list):
+            raise Misshapen("it has no events")
+        found: dict[str, Any] = answer
+        return found

@@ -44,9 +44,9 @@ class TolinkuSource(Source):
         """Return the first day that the vendor's plan keeps, as told by what it makes of an overview of ten years."""
         async with self._asked(DATASETS["overview"].path, {"days": str(FARTHEST_DAYS)}) as reply:
             answer = await in_thread(lambda stop: _overview(reply, stop))
-        echo = echoed(answer.fields)
-        if echo is None or echo < 1:
-            raise Misshapen("it does not echo days")
+            echo = echoed(answer.fields)
+            if echo is None or echo < 1:
+                raise Misshapen("it does not echo days")
         return ask.now.astimezone(ask.plan.shape.zone).date() - timedelta(days=echo)
 
     async def _pull(self, ask: Ask, sink: Sink) -> Answer:

@@ -270,3 +270,5 @@ async def test_one_report_missing_or_wrong_fails_no_other(profit: World) -> None
     assert good.rows.values("TURNOVER") == [1]
     assert isinstance(missing.error, Retryable)
     assert "missing" in str(missing.error)
+    told = [(entry["event"], entry["status"], entry["reason"]) for entry in profit.logged.entries]
+    assert told == [("answer not understood", 200, str(each.error)) for each in (wrong, missing)]

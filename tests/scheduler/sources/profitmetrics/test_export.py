@@ -6,12 +6,14 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
+import orjson
 import pytest
 
 from runtime.spans import Lookback
 from scheduler.errors import ExportRefused, Retryable
+from scheduler.sources.profitmetrics.endpoints import EXPORT_PATH
 from schemas.profitmetrics import METRICS
-from tests.sandbox.profitmetrics.asking import EUROS, KRONER, NOW, at
+from tests.sandbox.profitmetrics.asking import EUROS, KEY, KRONER, NOW, at
 from tests.scheduler.sources.profitmetrics.world import COPENHAGEN, NEW_YORK, World, ask, export, world
 
 if TYPE_CHECKING:
@@ -208,6 +210,13 @@ async def test_what_is_no_answer_is_asked_for_again(profit: World, body: Any) ->
     await profit.vendor.fault({"effect": "status", "status": 200, "path": "*/export/v2", "body": body})
     pulled = await profit.one(simple(["TURNOVER"]))
     assert isinstance(pulled.error, Retryable)
+    (entry,) = profit.logged.entries
+    assert (entry["method"], entry["path"], entry["status"]) == ("POST", EXPORT_PATH, 200)
+    assert orjson.loads(entry["body"])["metrics"] == ["TURNOVER"]
+    assert entry["answer"] == (body if isinstance(body, str) else orjson.dumps(body).decode())
+    assert entry["reason"] == str(pulled.error)
+    assert datetime.fromisoformat(entry["at"]).utcoffset() == timedelta(0)
+    assert KEY not in str(entry)
 
 
 async def test_a_refusal_with_status_200(profit: World) -> None:

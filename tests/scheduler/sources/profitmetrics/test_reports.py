@@ -12,7 +12,7 @@ from runtime.spans import Compare
 from scheduler.errors import AccountRefused, ExportRefused, Retryable
 from scheduler.plan import Window
 from tests.sandbox.profitmetrics.asking import EUROS, KEY, KRONER, at
-from tests.scheduler.sources.profitmetrics.world import COPENHAGEN, NEW_YORK, World, ask, export, source, window, world
+from tests.scheduler.sources.profitmetrics.world import COPENHAGEN, NEW_YORK, World, ask, export, window, world
 
 if TYPE_CHECKING:
     from zoneinfo import ZoneInfo
@@ -323,5 +323,5 @@ async def test_without_orders_the_beginning_is_today(profit: World) -> None:
 
 async def test_sources_share_nothing(profit: World) -> None:
     await profit.vendor.set(labels={"BRAND_NEW": "Brand new"})
-    other = World(profit.vendor, source(profit.vendor))
+    other = World(profit.vendor)
     assert len((await other.one(export(["BRAND_NEW"]))).rows.found) == 3

@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 import orjson
 import structlog
 from pydantic import SecretStr
+from structlog.testing import LogCapture
 
 from runtime.clock import ManualClock, SystemClock
 from runtime.settings import AccountSettings, ExportSettings
@@ -134,11 +135,12 @@ class Pulled(NamedTuple):
 
 
 class World:
-    """The stand-in, and a source that asks it."""
+    """The stand-in, and a source that asks it. `logged`: what that says of the vendor's answers."""
 
-    def __init__(self, vendor: Asking, source: Source) -> None:
+    def __init__(self, vendor: Asking) -> None:
         self.vendor = vendor
-        self.source = source
+        self.logged = LogCapture()
+        self.source = source(vendor, logged=self.logged)
 
     async def pull(self, *asks: Ask) -> list[Pulled]:
         sinks = [Rows() for _ in asks]
@@ -157,7 +159,9 @@ class World:
         return [request for request in asked if not request["path"].endswith("/metrics")]
 
 
-def source(vendor: Asking, key: str = KEY, may_ask: Callable[[], None] = lambda: None) -> Source:
+def source(
+    vendor: Asking, key: str = KEY, may_ask: Callable[[], None] = lambda: None, logged: LogCapture | None = None
+) -> Source:
     """Return a source with an account of its own; what it waits for is real, and short."""
     owner, profitmetrics, clock = account(key=key, url=vendor.url + PREFIX), ProfitMetrics(), SystemClock()
     caller = Caller(
@@ -165,7 +169,9 @@ def source(vendor: Asking, key: str = KEY, may_ask: Callable[[], None] = lambda:
         Budget(owner.requests_per_minute, None, owner.concurrency, clock),
         profitmetrics.credentials(owner),
         vendor.session,
-        structlog.get_logger(),
+        structlog.wrap_logger(
+            None, processors=[logged or LogCapture()], wrapper_class=structlog.make_filtering_bound_logger(0)
+        ),
         clock,
         may_ask=may_ask,
     )
@@ -176,7 +182,7 @@ def source(vendor: Asking, key: str = KEY, may_ask: Callable[[], None] = lambda:
 async def world(now: datetime = NOW) -> AsyncIterator[World]:
     """Run both; `now`: where the stand-in's clock stands still."""
     async with asking(ManualClock(now.timestamp())) as vendor:
-        yield World(vendor, source(vendor))
+        yield World(vendor)
 
 
 async def reply(content: Any, status: int = 200, **headers: str) -> Reply:

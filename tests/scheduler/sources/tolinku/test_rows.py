@@ -11,7 +11,7 @@ import pytest
 from scheduler.errors import Retryable
 from tests.scheduler.far_side import Say
 from tests.scheduler.sources.tolinku import seed
-from tests.scheduler.sources.tolinku.world import ROOT, ask, days, export
+from tests.scheduler.sources.tolinku.world import KEY, ROOT, ask, days, export
 
 if TYPE_CHECKING:
     from scheduler.sources.interface import Found
@@ -220,6 +220,8 @@ NO_ANSWERS: dict[str, tuple[str, bytes]] = {
     "a page": ("overview", b"<html>login</html>"),
     "nothing": ("overview", b""),
     "a list": ("overview", b"[]"),
+    "no success": ("overview", seed.OVERVIEW.replace(b"{", b'{"success": false, "error": "later", ', 1)),
+    "not ok": ("funnel", seed.FUNNEL.replace(b"{", b'{"ok": false, ', 1)),
     "another object": ("overview", b'{"ok": true}'),
     "another endpoint": ("funnel", seed.PRODUCTS),
     "no list": ("funnel", b'{"steps": null, "days": 1}'),
@@ -249,8 +251,12 @@ async def test_a_good_status_with_no_answer_of_the_endpoint_is_retried(
     dataset, body = NO_ANSWERS[case]
     far_side.say(Say(body=body))
 
-    with pytest.raises(Retryable):
+    with pytest.raises(Retryable) as failed:
         await asking.one(export(dataset))
+    (logged,) = (call.kwargs for call in asking.log.calls)
+    assert (logged["path"], logged["query"]["start"], logged["status"]) == (f"{ROOT}/{dataset}", "2026-02-09", 200)
+    assert logged["reason"] == str(failed.value)
+    assert KEY not in str(logged)
 
 
 async def test_a_list_without_elements_is_an_answer(far_side: FarSide, asking: Asking) -> None:
