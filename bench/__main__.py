@@ -1,5 +1,5 @@
 """`make bench`: rates and memory of gateway and forwarder, and how late a thousand exports begin, each beside a bare loop measured
-in the same run.
+in the same run; and the gateway beside one in Go.
 
 Machines are noisy: the ratios are what to look at. Events/s by the clock, and by the processor time of the process itself, which is what
 one core would do if it had nothing else to run.
@@ -18,12 +18,13 @@ from rich.console import Console
 from bench.backlog import measure_backlog
 from bench.edge import measure_edge
 from bench.exports import measure_exports, show_lags
+from bench.peers.measure import show_peers
 from bench.places import Place
 from bench.portfolio import Portfolio
 from bench.table import show
 from tests.kafka.cluster import KafkaCluster
 
-PARTS = ("gateway", "forwarder", "exports")
+PARTS = ("gateway", "peers", "forwarder", "exports")
 WIDTH = 150
 """Columns of the tables where there is no terminal to ask."""
 
@@ -56,6 +57,9 @@ def main(  # one parameter for each option
         if "gateway" in parts:
             edge = measure_edge(places("edge"), directory, seconds=seconds, rounds=rounds, connections=connections)
             show(console, "Gateway", edge)
+        if "peers" in parts:
+            place = places("peers")[0]
+            show_peers(console, place, kafka.pids, directory, seconds=seconds, rounds=rounds, connections=connections)
         if "forwarder" in parts:
             show(console, "Forwarder", measure_backlog(places("backlog"), directory, events=events, rounds=rounds))
         if "exports" in parts:

@@ -42,9 +42,9 @@ def measure_edge(
             bare_runs: list[Run] = []
             runs: list[list[Run]] = [[] for _ in places]
             for _ in range(rounds):
-                bare_runs.append(_load(bare, bare_port, shape, count, seconds))
+                bare_runs.append(load(bare, bare_port, shape, count, seconds))
                 for place, gateway, mine in zip(places, gateways, runs, strict=True):
-                    mine.append(_load(gateway, place.ports["gateway"], shape, count, seconds))
+                    mine.append(load(gateway, place.ports["gateway"], shape, count, seconds))
             rows.append(Row(f"bare aiohttp handler, {name}", bare_runs, peak_mb=bare.peak_mb()))
             rows += [
                 Row(
@@ -58,13 +58,19 @@ def measure_edge(
     return [*loops, *rows]
 
 
-def _load(server: Measured, port: int, shape: str, connections: int, seconds: float) -> Run:
+def load(server: Measured, port: int, shape: str, connections: int, seconds: float) -> Run:
+    """Load a server with `shape` for so long, a second of warm-up before; waits until it is done."""
     before = server.cpu_seconds()
     found = answer(module("bench.load", port, shape, connections, seconds))
     used = server.cpu_seconds() - before
     whole = seconds + WARM_UP_SECONDS
     return Run(
-        found["events_per_second"], found["events_per_second"] * whole / used, found["p99_ms"], found["failures"]
+        found["events_per_second"],
+        per_core=found["events_per_second"] * whole / used,
+        cores=used / whole,
+        p50_ms=found["p50_ms"],
+        p99_ms=found["p99_ms"],
+        failures=found["failures"],
     )
 
 

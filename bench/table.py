@@ -16,10 +16,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """One measured run. `per_core`: events for a second of the process's own processor time; None where it is not known."""
+    """One measured run; None where it is not known. `per_core`: events for a second of the process's own processor time; `cores`: how much
+    of them it used.
+    """
 
     events_per_second: float
     per_core: float | None = None
+    cores: float | None = None
+    p50_ms: float | None = None
     p99_ms: float | None = None
     failures: float = 0
 
@@ -37,7 +41,7 @@ class Row:
 def show(console: Console, title: str, rows: Sequence[Row]) -> None:
     """Print the medians, and the median of the ratios of runs that stood side by side."""
     table = Table(title=title, title_justify="left")
-    for heading in ("", "events/s", "events/s per core used", "p99 ms", "peak MB", "ratios"):
+    for heading in ("", "events/s", "events/s per core used", "cores used", "p50 ms", "p99 ms", "peak MB", "ratios"):
         table.add_column(heading, justify="left" if heading in ("", "ratios") else "right")
     for row in rows:
         ratios = [f"{_ratio(row.runs, runs):.2f} of {name}" for name, runs in row.baselines]
@@ -46,6 +50,8 @@ def show(console: Console, title: str, rows: Sequence[Row]) -> None:
             row.name + (f"  [red]{failures:.0f} failures[/red]" if failures else ""),
             f"{median(run.events_per_second for run in row.runs):,.0f}",
             _median([run.per_core for run in row.runs], ",.0f"),
+            _median([run.cores for run in row.runs], ".2f"),
+            _median([run.p50_ms for run in row.runs], ".1f"),
             _median([run.p99_ms for run in row.runs], ".1f"),
             "" if row.peak_mb is None else f"{row.peak_mb:.0f}",
             "\n".join(ratios),

@@ -33,7 +33,7 @@ def build(directory: Path) -> dict[str, Path]:
         raise PeerMissingError(f"go could not fetch the modules: {fetched}")
     binaries = {}
     for name, tag in VARIANTS.items():
-        binary = directory / f"go-gateway-{tag or 'std'}"
+        binary = directory.resolve() / f"go-gateway-{tag or 'std'}"
         failed = _run([go, "build", "-buildvcs=false", "-tags", tag, "-o", str(binary), "."], BUILD_SECONDS)
         if failed:
             raise RuntimeError(f"the Go gateway with {name} does not build: {failed}")
