@@ -10,9 +10,9 @@ from broker.interface import Unavailable
 from runtime.errors import OperatorError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
-    from broker.interface import Broker
+    from broker.interface import Broker, TopicDifference
     from runtime.process import Process
     from schemas.topics import TopicSpec
 
@@ -46,11 +46,7 @@ async def ready_broker(broker: Broker, specs: Sequence[TopicSpec], process: Proc
             await _sleep(process, random.uniform(wait / 2, wait))  # noqa: S311 - spreads the roles, guards nothing
             wait = min(wait * 2, LONGEST_WAIT_SECONDS)
             continue
-        missing = [each.topic for each in differences if each.found == MISSING]
-        if missing:
-            raise MissingTopics(
-                f"topics are missing: {', '.join(missing)}; run `sluice topics ensure`, or set broker.create_topics = true"
-            )
+        require(differences)
         for each in differences:
             process.log.warning(
                 "topic differs", topic=each.topic, setting=each.setting, wanted=each.wanted, found=each.found
@@ -58,6 +54,15 @@ async def ready_broker(broker: Broker, specs: Sequence[TopicSpec], process: Proc
         reason = None
         return True
     return False
+
+
+def require(differences: Iterable[TopicDifference]) -> None:
+    """Take note that no topic is missing, however those that exist differ. Raises MissingTopics."""
+    missing = [each.topic for each in differences if each.found == MISSING]
+    if missing:
+        raise MissingTopics(
+            f"topics are missing: {', '.join(missing)}; run `sluice topics ensure`, or set broker.create_topics = true"
+        )
 
 
 async def _sleep(process: Process, seconds: float) -> None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final, NoReturn
 
 import click
 
-from broker.startup import MISSING, MissingTopics
+from broker.startup import require
 from cli import log
 from cli.exports.book import Watch, watching
 from cli.exports.steering import Steering
@@ -160,12 +160,7 @@ async def at_desk(settings: Settings, exports: Sequence[ExportSettings]) -> Asyn
 
 async def _ensure_topics(broker: Broker, settings: Settings) -> None:
     count, create = settings.broker.partitions, settings.broker.create_topics
-    differences = await broker.ensure_topics([ledger_spec(count), commands_spec(count)], create=create)
-    missing = [each.topic for each in differences if each.found == MISSING]
-    if missing:
-        raise MissingTopics(
-            f"topics are missing: {', '.join(missing)}; run `sluice topics ensure`, or set broker.create_topics = true"
-        )
+    require(await broker.ensure_topics([ledger_spec(count), commands_spec(count)], create=create))
 
 
 def _time() -> float:

@@ -50,8 +50,20 @@ class Pull:
         # A pull that was under way when this one was asked for began earlier than the owner obeyed.
         if unix(entry.state.due) * 1000 >= self._obeyed.written_at:
             return Outcome(good=True, text=f"pulled; {counted(entry.state.rows)}")
-        fault = _fault(entry.state, self._obeyed.state, book.accounts.get(entry.state.account))
+        fault = self._fault(entry.state, self._obeyed.state, book.accounts.get(entry.state.account))
         return None if fault is None else Outcome(good=False, text=fault)
+
+    def _fault(self, state: ExportState, before: ExportState, account: AccountState | None) -> str | None:
+        """Return why it did not come about, in words; None while it may. `before`: the state when it was taken up."""
+        if state.cancel != before.cancel:
+            return "cancelled"
+        if state.status == "paused":
+            return "paused before it was pulled"
+        if state.status == "stopped":
+            return _stopped(self.export, state)
+        if account is not None and account.parked:
+            return _parked(state.account, account)
+        return _retried(state) if state.failures and state.attempted != before.attempted else None
 
 
 class History:
@@ -85,7 +97,7 @@ class History:
             return Outcome(good=True, text=f"done; {counted(state.rows)}")
         self.seconds = _seconds([task.asked])
         self.done = self.seconds - _seconds(task.left)
-        return Outcome(good=False, text=_stopped(state)) if state.status == "stopped" else None
+        return Outcome(good=False, text=_stopped(self.export, state)) if state.status == "stopped" else None
 
     def hindrance(self, book: Book) -> str | None:
         """Return why it does not get on at present, in words; None while it does."""
@@ -102,21 +114,8 @@ class History:
         return printable(state.reason) if state.held is not None else None
 
 
-def _fault(state: ExportState, before: ExportState, account: AccountState | None) -> str | None:
-    """Return why a pull did not come about, in words; None while it may. `before`: the state when it was taken up."""
-    if state.cancel != before.cancel:
-        return "cancelled"
-    if state.status == "paused":
-        return "paused before it was pulled"
-    if state.status == "stopped":
-        return _stopped(state)
-    if account is not None and account.parked:
-        return _parked(state.account, account)
-    return _retried(state) if state.failures and state.attempted != before.attempted else None
-
-
-def _stopped(state: ExportState) -> str:
-    return f"stopped: {printable(state.reason)}; `sluice exports resume` asks the vendor again"
+def _stopped(export: str, state: ExportState) -> str:
+    return f"stopped: {printable(state.reason)}; `sluice exports resume {export}` asks the vendor again"
 
 
 def _retried(state: ExportState) -> str:

@@ -128,13 +128,13 @@ class View:
         """Return when it is asked for next, in Unix seconds, `now` at the earliest; None while it rests until somebody acts."""
         if self.export is None or self.state.status != "active":
             return None
-        due = now
-        if self.state.due:
+        due = unix(self.state.retry_at)
+        if self.state.due and not due:
             schedule = Schedule.of(self.export)
             late = jitter(self.name, schedule)
             due = (schedule.after(instant(unix(self.state.due)) - late) + late).timestamp()
         probe_at = unix(self.account_state.probe_at) if self.account_state.parked else 0.0
-        return max(now, due, unix(self.state.retry_at), probe_at)
+        return max(now, due, probe_at)
 
     def days(self, window: Window) -> tuple[date, date]:
         """Return the first and the last day of a window, in the export's zone."""
