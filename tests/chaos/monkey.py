@@ -29,15 +29,22 @@ class Monkey:
 
     Three times out of four it lets the role get to work first, which `working` waits for; else it strikes while the
     role is still starting. However soon it is stopped, every role is killed `at_least` so many times. `kills` counts them
-    by the role's name.
+    by the role's name. `aim` waits, if need be, for a moment that hurts.
     """
 
     def __init__(
-        self, roles: Sequence[Role], seed: int, working: Callable[[Role], Awaitable[None]], *, at_least: int = 2
+        self,
+        roles: Sequence[Role],
+        seed: int,
+        working: Callable[[Role], Awaitable[None]],
+        *,
+        aim: Callable[[], Awaitable[None]] | None = None,
+        at_least: int = 2,
     ) -> None:
         self._roles = roles
         self._random = Random(f"monkey-{seed}")  # noqa: S311 - chances that can be repeated
         self._working = working
+        self._aim = aim
         self._at_least = at_least
         self._stopping = False
         self.kills: Counter[str] = Counter()
@@ -56,6 +63,8 @@ class Monkey:
 
     async def _strike(self, role: Role) -> None:
         await self._pause(LONGEST_LIFE)
+        if self._aim is not None:
+            await self._aim()
         for each in self._roles:
             each.require_alive()
         if self._random.random() < 0.15:

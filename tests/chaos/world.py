@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from broker.interface import Broker
 
 COMMAND_SECONDS = 60.0
+MEMBERS = ("forwarder", "scheduler")
 
 
 class Balance(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -121,11 +122,11 @@ class World:
         return open_broker(settings, Metrics(), structlog.get_logger("test"), SystemClock())
 
     def close(self) -> None:
-        """End everything. A forwarder that still runs leaves its group first: the next test's need not wait for it."""
-        forwarders = [role for name, role in self._roles.items() if name.startswith("forwarder") and role.running]
-        for role in forwarders:
+        """End everything. Who is in a group and still runs leaves it first: the next test's need not wait for it."""
+        members = [role for name, role in self._roles.items() if name.startswith(MEMBERS) and role.running]
+        for role in members:
             role.process.terminate()
-        for role in forwarders:
+        for role in members:
             try:
                 role.process.wait(5)
             except subprocess.TimeoutExpired:
