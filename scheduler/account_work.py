@@ -213,6 +213,8 @@ class AccountWork:
         now, state = self._clock.now(), work.state
         match error:
             case Parked(kind=kind):
+                if now < unix(self._state().probe_at):
+                    return  # another export's part of the same call, or of one under way beside it, has parked the account
                 probes = self._state().probes + 1
                 probe_at = text(now + self._backoffs.probe(probes))
                 since = self._state().since or text(now)

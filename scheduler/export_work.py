@@ -66,7 +66,8 @@ class ExportWork:
         self._run = False
         last = unix(self.state.due)
         missed = last == 0 or schedule.missed(instant(last), instant(now)) is not None
-        self.due = now if missed else self._after(now)
+        # Whoever takes over does not ask sooner than the last owner would have.
+        self.due = max(now, unix(self.state.retry_at)) if missed else self._after(now)
 
     @property
     def needs_beginning(self) -> bool:

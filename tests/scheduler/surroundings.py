@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from contextlib import asynccontextmanager
 from random import Random
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import structlog
 from pydantic import SecretStr
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     import aiohttp
 
     from broker.interface import Broker
+    from runtime.clock import Clock
     from runtime.settings import ExportSettings
     from scheduler.lease import Lease
     from scheduler.report import Report
@@ -35,10 +36,14 @@ OWNER = "sluice-scheduler-0"
 """The transactional id of the only partition."""
 
 
-def settings(directory: Path, url: str, *exports: ExportSettings) -> Settings:
-    """Return the settings of one account, `shop-profit`, in a ledger of one partition."""
+def settings(directory: Path, url: str, *exports: ExportSettings, **budget: Any) -> Settings:
+    """Return the settings of one account, `shop-profit`, in a ledger of one partition. Without a `budget` none binds."""
     account = AccountSettings(
-        name="shop-profit", source="profitmetrics", url=url, api_key=SecretStr("pm_demo"), requests_per_minute=6000
+        name="shop-profit",
+        source="profitmetrics",
+        url=url,
+        api_key=SecretStr("pm_demo"),
+        **{"requests_per_minute": 6000, **budget},
     )
     log = BrokerSettings(path=str(directory / "log"), partitions=1)
     return Settings(broker=log, accounts=[account], exports=list(exports))
@@ -54,9 +59,18 @@ async def opened(settings: Settings) -> AsyncIterator[Broker]:
 
 @asynccontextmanager
 async def working(
-    settings: Settings, broker: Broker, session: aiohttp.ClientSession, lease: Lease, report: Report, directory: Path
+    settings: Settings,
+    broker: Broker,
+    session: aiohttp.ClientSession,
+    lease: Lease,
+    report: Report,
+    directory: Path,
+    clock: Clock | None = None,
 ) -> AsyncIterator[Estate]:
-    """Have an estate work on the ledger's only partition, all of whose exports are configured; on leaving it is cancelled."""
+    """Have an estate work on the ledger's only partition, all of whose exports are configured; on leaving it is cancelled.
+
+    Without a `clock` it has the system's.
+    """
     around = Surroundings(
         broker=broker,
         partitions={topic.name: 1 for topic in topics(settings)},
@@ -66,7 +80,7 @@ async def working(
         backoffs=Backoffs(Random(0)),  # noqa: S311  # it spreads retries
         report=report,
         directory=directory,
-        clock=SystemClock(),
+        clock=clock or SystemClock(),
         log=structlog.get_logger(),
     )
     assert around.partitions[LEDGER] == 1
