@@ -64,6 +64,7 @@ class AccountWork:
         self._report = report
         self._turns = Turns()
         self._wake = asyncio.Event()
+        self._pulls: set[asyncio.Task[None]] = set()
         self._under_way: dict[str, asyncio.Task[None]] = {}
         self._rests_until = 0.0
         self._probing = False
@@ -77,9 +78,13 @@ class AccountWork:
         """Pull whatever is due until cancelled. Raises BrokerError, and NotOwner when ownership is in doubt."""
         for work in self._works.values():
             self._plan(work)
-        async with asyncio.TaskGroup() as workers:
-            for _ in range(self.account.concurrency):
-                workers.create_task(self._work())
+        async with asyncio.TaskGroup() as pulls:
+            while True:
+                group = self._take() if len(self._pulls) < self.account.concurrency else []
+                if group:
+                    self._begin(group, pulls)
+                else:
+                    await self._sleep()
 
     async def obey(self, name: str, command: ExportCommand) -> None:
         """Do what the command line wants of an export, and say so in the ledger. Raises BrokerError."""
@@ -99,27 +104,20 @@ class AccountWork:
             await self._unpark()
         self._plan(work)
 
-    async def _work(self) -> None:
-        while True:
-            group = self._take()
-            if not group:
-                await self._sleep()
-                continue
-            task = asyncio.create_task(self._pull(group))
+    def _begin(self, group: Sequence[ExportWork], pulls: asyncio.TaskGroup) -> None:
+        task = pulls.create_task(self._pull(group))
+        self._pulls.add(task)
+        for work in group:
+            self._under_way[work.plan.name] = task
+
+        def ended(task: asyncio.Task[None]) -> None:
+            self._pulls.discard(task)
             for work in group:
-                self._under_way[work.plan.name] = task
-            try:
-                await asyncio.wait([task])
-            finally:
-                if not task.done():
-                    task.cancel()
-                    await asyncio.wait([task])
-                for work in group:
-                    work.busy = False
-                    del self._under_way[work.plan.name]
-                    self._plan(work)
-            if not task.cancelled():
-                task.result()
+                work.busy = False
+                del self._under_way[work.plan.name]
+                self._plan(work)
+
+        task.add_done_callback(ended)
 
     def _take(self) -> list[ExportWork]:
         """Return who is to be asked for now, in one request if they are several."""
@@ -292,8 +290,11 @@ class AccountWork:
         self._wake.set()
 
     async def _sleep(self) -> None:
-        """Wait for the next turn, or for something to change."""
+        """Wait for the next turn, where there is a place for it, or for something to change."""
         self._wake.clear()
+        if len(self._pulls) >= self.account.concurrency:
+            await self._wake.wait()
+            return
         now = self._clock.now()
         next_at = self._turns.next_at()
         wait = LONGEST_WAIT if next_at is None else min(LONGEST_WAIT, next_at - now)
@@ -301,9 +302,9 @@ class AccountWork:
         if state.parked:
             wait = max(wait, unix(state.probe_at) - now)
         wait = min(LONGEST_WAIT, max(wait, self._rests_until - now, 0.001))
-        tasks = (asyncio.ensure_future(self._clock.sleep(wait)), asyncio.ensure_future(self._wake.wait()))
+        timer = asyncio.create_task(self._clock.sleep(wait))
+        timer.add_done_callback(lambda timer: None if timer.cancelled() else self._wake.set())
         try:
-            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            await self._wake.wait()
         finally:
-            for task in tasks:
-                task.cancel()
+            timer.cancel()

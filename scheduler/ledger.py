@@ -72,30 +72,30 @@ class Ledger:
 
         Raises ExportRefused when the log does not take a row or the whole, BrokerError as `write`.
         """
-        self._waiting.append(publication)
-        try:
-            await self._to_its_end(self._publish(publication))
-        finally:
-            if publication in self._waiting:
-                self._waiting.remove(publication)
+        await self._to_its_end(self._publish(publication))
         return publication.change
 
     async def _publish(self, publication: Publication) -> None:
-        async with self._turn:
-            if publication.done:
-                return
-            group = together(publication, self._waiting)
-            try:
-                try:
-                    await self._publish_all(group)
-                except (RecordTooLarge, Full):
-                    if len(group) == 1:
-                        raise
-                    for each in group:
-                        each.part()
-                    await self._publish_all([publication])
-            except (RecordTooLarge, Full) as error:
-                raise ExportRefused(f"the log does not take what was pulled: {error}") from error
+        self._waiting.append(publication)
+        try:
+            async with self._turn:
+                if not publication.done:  # nobody took it along
+                    await self._publish_with_others(publication)
+        except (RecordTooLarge, Full) as error:
+            raise ExportRefused(f"the log does not take what was pulled: {error}") from error
+        finally:
+            self._waiting.remove(publication)
+
+    async def _publish_with_others(self, publication: Publication) -> None:
+        group = together(publication, self._waiting)
+        try:
+            await self._publish_all(group)
+        except (RecordTooLarge, Full):
+            if len(group) == 1:
+                raise
+            for each in group:
+                each.part()
+            await self._publish_all([publication])
 
     async def _publish_all(self, group: Sequence[Publication]) -> None:
         exports: dict[str, ExportState] = {}

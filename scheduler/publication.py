@@ -29,6 +29,7 @@ class Publication:
 
     `settled` makes the states to be written along of the change and of the number of rows that then stand. `accepts`: asked, in
     a thread, with how many of the rows in `scope` the stage lacks and how many there are; when it says no, nothing is published.
+    `done`: it was published, or not accepted.
     """
 
     def __init__(
@@ -98,7 +99,7 @@ def together(first: Publication, waiting: Iterable[Publication]) -> list[Publica
     for each in waiting:
         if len(group) == MOST_TOGETHER or size + each.size > TOGETHER_BYTES:
             break
-        if each is not first and each.is_small:
+        if each is not first and each.is_small and not each.done:
             group.append(each)
             size += each.size
     return group
