@@ -40,7 +40,7 @@ _NO_NAME: Final[Mapping[str, tuple[str, str]]] = {
     "storefront": ("is no storefront's name", _NAME_CURE),
     "account": ("is no account's name", _NAME_CURE),
     "export": ("is no export's name", _NAME_CURE),
-    "dataset": ("is no dataset's name", 'use letters, digits, ".", "_" and "-"'),
+    "dataset": ("is no dataset's name", 'use letters, digits, "_", "-" and, for a vendor\'s "/", "."'),
 }
 _NESTED: Final = ("list_type", "dict_type", "model_type")
 _BOUNDS: Final[Mapping[str, tuple[str, str, str]]] = {

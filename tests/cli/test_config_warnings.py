@@ -1,10 +1,13 @@
-"""What `config check` says of metrics that it does not know: only the vendor's live catalogue does."""
+"""What `config check` says of what ProfitMetrics may have, or has and we do not: metrics that are new, and what is deliberately left
+out.
+"""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 import orjson
+import pytest
 from click.testing import CliRunner
 
 from cli.config import check
@@ -41,11 +44,11 @@ metrics = [
 """
 
 
-def _checked(directory: Path, *arguments: str) -> str:
+def _checked(directory: Path, *arguments: str, text: str = TEXT, exit_code: int = 0) -> str:
     file = directory / "shop.toml"
-    file.write_text(TEXT, encoding="utf-8")
+    file.write_text(text, encoding="utf-8")
     done = CliRunner().invoke(check, ["--config", str(file), *arguments])
-    assert done.exit_code == 0, "a warning is no fault"
+    assert done.exit_code == exit_code
     return done.stdout
 
 
@@ -73,3 +76,17 @@ def test_as_json_they_are_part_of_the_summary(tmp_path: Path) -> None:
         "source": f"{tmp_path}/shop.toml",
     }
     assert second["line"] == 25
+
+
+@pytest.mark.parametrize(
+    ("written", "instead", "words"),
+    [
+        ('"reports"', '"export.csv"', "export/csv is deprecated by the vendor and deliberately not supported"),
+        ('"reports"', '"chartReports"', "chart reports are deliberately not supported"),
+        ("sites =", "chartReports = []\nsites =", "chart reports are deliberately not supported"),
+        ('"reports"', '"export/csv"', 'for a vendor\'s "/", "."'),
+    ],
+)
+def test_what_is_deliberately_not_supported_says_so(tmp_path: Path, written: str, instead: str, words: str) -> None:
+    assert TEXT.count(written) == 1
+    assert words in _checked(tmp_path, text=TEXT.replace(written, instead), exit_code=2)

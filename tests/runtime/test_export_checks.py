@@ -92,7 +92,7 @@ since = 2026-02-28T00:00:00
         "sluice.toml:8: accounts[0].week_starts: has a value that is not known; use 'monday' or 'sunday'",
         'sluice.toml:10: exports[0].name: is no export\'s name; use 1 to 63 of a-z, 0-9 and "-"',
         'sluice.toml:11: exports[0].acount: unknown key; did you mean "account"?',
-        'sluice.toml:12: exports[0].dataset: is no dataset\'s name; use letters, digits, ".", "_" and "-"',
+        'sluice.toml:12: exports[0].dataset: is no dataset\'s name; use letters, digits, "_", "-" and, for a vendor\'s "/", "."',
         (
             "sluice.toml:13: exports[0].schedule: its minute is wrong; "
             "give 0 to 59, *, a list 1,2, a range 1-5 or a step */2"

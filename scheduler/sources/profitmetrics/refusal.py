@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 BUSY: Final = 599
 MAX_REFUSAL_BYTES: Final = 64 * 1024
-_BAD_REQUEST, _UNAUTHORISED, _FORBIDDEN = 400, 401, 403
+_BAD_REQUEST, _UNAUTHORISED, _FORBIDDEN, _TOO_MANY = 400, 401, 403, 429
 _EXCERPT, _LONG_EXCERPT = 300, 2_000
 
 
@@ -63,23 +63,29 @@ def judge(reply: Reply) -> PullError | None:
     told = body if isinstance(body, dict) else {}
     code, details = told.get("errorCode"), told.get("errorDetails")
     if good:
-        return unsuccessful(code, details) if told.get("success") is False else None
-    if reply.status == BUSY:
-        return _busy(refusals.retry_after(reply))
-    return meaning(code, details) or _by_status(reply.status, code, details) or refusals.usual(reply)
+        error = unsuccessful(code, details) if told.get("success") is False else None
+    elif reply.status == BUSY:
+        error = _busy()
+    elif reply.status == _TOO_MANY:  # whatever its code: it is the account that asks too often
+        error = refusals.usual(reply)
+    else:
+        error = meaning(code, details) or _by_status(reply.status, code, details) or refusals.usual(reply)
+    if isinstance(error, Retryable):
+        error.retry_after = refusals.retry_after(reply)
+    return error
 
 
 def unsuccessful(code: Any, details: Any) -> PullError:
     """Return what an answer with a good status means that says `success: false`, or does not say that it is one."""
     return meaning(code, details) or Retryable(
-        f"the vendor answered 200 without success ({code!s:.100}{_also(details)})"
+        f"the vendor answered with a good status, but without success ({code!s:.100}{_also(details)})"
     )
 
 
 def meaning(code: Any, details: Any) -> PullError | None:
     """Return what one of the codes of both tables means, whatever its status; None for any other."""
     if code == "TIMEOUT":
-        return _busy(None)
+        return _busy()
     if code == "MISSING_SETTING_FOR_SELECTED_METRIC":
         return ExportRefused(f"settings are missing at the vendor for {_lacking(details)} ({code})")
     if not isinstance(code, str) or code not in _MEANINGS:
@@ -88,8 +94,8 @@ def meaning(code: Any, details: Any) -> PullError | None:
     return kind(f"{text} ({code}{_also(details)})")
 
 
-def _busy(retry_after: float | None) -> Retryable:
-    return Retryable("the vendor is busy with other requests (TIMEOUT)", retry_after=retry_after, whole_account=True)
+def _busy() -> Retryable:
+    return Retryable("the vendor is busy with other requests (TIMEOUT)", whole_account=True)
 
 
 def _by_status(status: int, code: Any, details: Any) -> PullError | None:

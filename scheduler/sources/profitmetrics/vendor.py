@@ -46,7 +46,6 @@ hours with every metric is an answer of some 12 MB.
 _OTHER_CREDENTIALS: Final = ("client_id", "client_secret", "login", "password", "scope")
 _NOT_SUPPORTED: Final = {
     "csv": ("export/csv is deprecated by the vendor and deliberately not supported", 'set dataset = "export"'),
-    "export/csv": ("export/csv is deprecated by the vendor and deliberately not supported", 'set dataset = "export"'),
     "export.csv": ("export/csv is deprecated by the vendor and deliberately not supported", 'set dataset = "export"'),
     "chartReports": (
         "chart reports are deliberately not supported: the rows of a report hold what a chart shows",

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+from email.utils import format_datetime
 from typing import Any
 
 import pytest
 
 from scheduler.errors import AccountRefused, ExportRefused, Parked, PullError, Retryable
 from scheduler.sources.profitmetrics.refusal import MAX_REFUSAL_BYTES, is_whole_account, judge
+from tests.sandbox.profitmetrics.asking import NOW
 from tests.scheduler.sources.profitmetrics.world import reply
 
 
@@ -71,6 +74,26 @@ async def test_599_is_the_whole_accounts(body: Any) -> None:
     without = await judged(599, body)
     assert isinstance(without, Retryable)
     assert without.retry_after is None
+
+
+@pytest.mark.parametrize(
+    ("header", "seconds"), [("17", 17), (format_datetime(NOW + timedelta(seconds=90), usegmt=True), 90), ("soon", None)]
+)
+@pytest.mark.parametrize(
+    ("status", "code", "whole"),
+    [(429, None, True), (429, "UNKNOWN", True), (500, "TIMEOUT", True), (599, None, True), (500, "DB_ERROR", False),
+     (503, None, False), (200, "TIMEOUT", True), (202, None, False)],
+)  # fmt: skip
+async def test_how_long_to_wait_is_the_vendors_to_say(
+    status: int,
+    code: str | None,
+    whole: bool,  # noqa: FBT001  # a case
+    header: str,
+    seconds: float | None,
+) -> None:
+    error = await judged(status, envelope(code), Retry_After=header)
+    assert isinstance(error, Retryable)
+    assert (error.whole_account, error.retry_after) == (whole, seconds)
 
 
 async def test_missing_settings_are_named() -> None:
