@@ -6,13 +6,15 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from cli import greeting, log
-from cli.demo import Demo
+from cli.demo.run import Demo
 from cli.overview import RolesHealth, registry
 from runtime.admin import AdminServer
 from runtime.logs import Logs
 from runtime.signals import StopSignals
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from rich.console import Console
 
     from cli.directory import DataDirectory
@@ -26,12 +28,21 @@ _STDERR = 2
 
 
 class Serving:
-    """One run of `up` on `directory`; `supervisor` is entered and left by it."""
+    """One run of `up` on `directory`; `supervisor` is entered and left by it. `config_path`: where `settings` come from, if
+    that was said.
+    """
 
     def __init__(
-        self, settings: Settings, directory: DataDirectory, supervisor: Supervisor, console: Console, clock: Clock
+        self,
+        settings: Settings,
+        config_path: Path | None,
+        directory: DataDirectory,
+        supervisor: Supervisor,
+        console: Console,
+        clock: Clock,
     ) -> None:
         self._settings = settings
+        self._config_path = config_path
         self._directory = directory
         self._supervisor = supervisor
         self._console = console
@@ -88,7 +99,7 @@ class Serving:
             async with log.opened(self._settings) as broker:
                 run = Demo(self._settings, broker, self._directory.demo, self._console, self._clock)
                 self._balanced = await run.run()
-        greeting.print_invitation(self._console, self._settings)
+        greeting.print_invitation(self._console, self._settings, self._config_path)
 
     async def _ready(self) -> None:
         while True:

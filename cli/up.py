@@ -14,11 +14,11 @@ import click
 
 from cli import ports, screen
 from cli.child import GRACE_SECONDS, Child, RoleCommand
+from cli.demo.stand_in import storefront_of
 from cli.directory import DataDirectory
 from cli.options import config_option
 from cli.role_log import RoleLog
 from cli.serving import Serving
-from cli.stand_in import storefront_of
 from cli.supervisor import Supervisor
 from runtime import config
 from runtime.clock import SystemClock
@@ -77,7 +77,7 @@ async def _up(settings: Settings, config_path: Path | None, *, demo: bool) -> in
                 for role in roles(settings)
             ]
             settings = config.load(config_path, environ, more=conflicts)
-            serving = Serving(settings, directory, Supervisor(children), console, clock)
+            serving = Serving(settings, config_path, directory, Supervisor(children), console, clock)
             return await serving.run(found["admin.port"], demo=demo)
 
 

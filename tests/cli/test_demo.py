@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING
 import orjson
 import pytest
 
-from cli import sums
-from cli.days import Days
+from cli.demo import sums
+from cli.demo.days import Days
+from cli.demo.stand_in import storefront_of
+from cli.demo.sums import Sums
+from cli.demo.verdict import Verdict
 from cli.outcome import Outcome
-from cli.stand_in import storefront_of
-from cli.sums import Sums
-from cli.verdict import Verdict
 from consumers.audit import Balance
 from examples import shop
 from examples.figures import Figures, tally

@@ -170,7 +170,7 @@ def assert_shows(text: str, day: Figures, total: Figures, shop: str) -> None:
     assert f"all days in the files ingestion API {shop}-overview" in lines
     assert_pulled(lines, f"{shop}-overview tolinku overview 1")
     assert_pulled(lines, f"{shop}-profit-daily profitmetrics reports 2")
-    assert f"the revenue agrees to the cent, in {shop}-overview too" in text
+    assert f"the revenue agrees to the cent, in the export {shop}-overview too" in text
 
 
 def assert_pulled(lines: list[str], export: str) -> None:

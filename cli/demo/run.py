@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING
 
 import aiohttp
 
-from cli import send, sums
-from cli.days import Days
+from cli import send
+from cli.demo import sums
+from cli.demo.days import Days
+from cli.demo.pulls import Pulls
+from cli.demo.stand_in import storefront_of
+from cli.demo.verdict import Verdict
 from cli.outcome import Outcome
 from cli.progress import bar
-from cli.pulls import Pulls
-from cli.stand_in import storefront_of
-from cli.verdict import Verdict
 from consumers.audit import balance
 from runtime.addresses import url_of
 from runtime.errors import OperatorError
@@ -37,7 +38,7 @@ SETTLE_SECONDS = 5.0
 """How long the ingestion API may take to compute what it has already taken."""
 API_SECONDS = 30.0
 MOST_PULLS = 3
-"""How often the exports are pulled while others go on sending, so that they are behind the ingestion API each time."""
+"""How often the exports are pulled until they agree: a pull may fail, and others may go on sending meanwhile."""
 
 
 class Demo:
@@ -62,7 +63,10 @@ class Demo:
         day = await asyncio.to_thread(days.begin)
         outcome = Outcome()
         began = self._clock.monotonic()
-        self._console.print(f"day {day.number}: {day.figures.sent:,} events of a made-up shop go through the gateway …")
+        self._console.print(
+            f"day {day.number}: {day.figures.sent:,} events of a made-up shop go through the gateway, "
+            f"{day.figures.refused.total():,} of them faulty …"
+        )
         try:
             with day.file.open("rb", buffering=0) as file:
                 await send.send_file(file.fileno(), self._gateway(), outcome, self._console)
@@ -70,10 +74,11 @@ class Demo:
         except OperatorError as error:
             self._console.print(f"sending stopped: {error}", style="bold red")
         delivered = await self._delivered()
-        self._console.print(f"… and on to the ingestion API: {self._clock.monotonic() - began:.1f} s\n")
+        self._console.print(f"… and on to the ingestion API: {self._clock.monotonic() - began:.1f} s")
         verdict = Verdict(day.figures, outcome, delivered, sums.of_figures(days.sent()), elsewhere=elsewhere)
         await self._compare(verdict, days)
         await self._pull(verdict, days)
+        self._console.print()
         verdict.print(self._console, f"day {day.number}")
         return verdict.balanced
 
@@ -115,7 +120,7 @@ class Demo:
                 verdict.api_fault = str(error) or "no answer in time"
             verdict.other, verdict.dead = await self._other(days), await self._dead()
             verdict.balance = await self._balance()
-            if verdict.balanced or self._clock.monotonic() > deadline:
+            if verdict.arrived or self._clock.monotonic() > deadline:
                 return
             await self._clock.sleep(LOOK_SECONDS)
 
@@ -124,11 +129,11 @@ class Demo:
         if not self._pulls:
             return
         for _ in range(MOST_PULLS):
-            await self._pulls.again(self._console)
-            verdict.exports, verdict.overview = await self._pulls.results(), await self._pulls.overview()
-            if verdict.balanced or any(export.fault for export in verdict.exports):
+            verdict.exports = await self._pulls.again(self._console)
+            if not verdict.balanced:
+                await self._compare(verdict, days)
+            if verdict.balanced or not verdict.exports.in_time:
                 return
-            await self._compare(verdict, days)
 
     async def _dead_letters(self) -> AsyncIterator[Record]:
         name = self._storefront.name.encode()
