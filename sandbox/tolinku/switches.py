@@ -64,6 +64,9 @@ class Switches(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     retention_days: Annotated[int, msgspec.Meta(ge=1)] = 730
     """What `days` is clamped to; the vendor's plans have 7, 180, 365 and 730."""
 
+    clamps_dates: bool = False
+    """Whether `start` and `end`, too, reach back no further than that: the answer then begins later than it was asked to."""
+
     def __post_init__(self) -> None:
         """Refuse a base currency without a rate, and a zone that there is not, with ValueError."""
         if self.base_currency not in EUROS:

@@ -103,6 +103,12 @@ async def test_which_days_are_covered(tmp_path: Path) -> None:
         await sandbox.switch(end_inclusive=False, retention_days=2)
         assert await orders("start=2027-01-15&end=2027-01-16") == (1, 1)
         assert await orders("days=30") == (3, 2)
+        for inclusive in (True, False):
+            await sandbox.switch(end_inclusive=inclusive, retention_days=2, clamps_dates=True)
+            end = f"2027-01-{18 if inclusive else 19}"
+            assert await orders(f"start=2027-01-15&end={end}") == (3, 3)
+            assert await orders(f"start=2027-01-16&end={end}") == (3, 3)
+            assert await orders("start=2027-01-14&end=2027-01-15") == (0, 0)
 
 
 @pytest.mark.parametrize(

@@ -35,26 +35,38 @@ class Period:
 
 
 def period(
-    query: Mapping[str, str], now: float, *, retention_days: int, end_inclusive: bool, zone: tzinfo = UTC
+    query: Mapping[str, str],
+    now: float,
+    *,
+    retention_days: int,
+    end_inclusive: bool,
+    clamps_dates: bool = False,
+    zone: tzinfo = UTC,
 ) -> Period:
     """Return the span that `query` asks for at `now` (seconds since the epoch), in days of `zone`.
 
-    With `start` and `end` (ISO dates): those days; `days` is ignored. Else the running day and the `days` before it,
-    30 when absent, silently clamped to `retention_days`. Raises InvalidPeriod.
+    With `start` and `end` (ISO dates): those days; `days` is ignored. With `clamps_dates` they, too, begin no more than
+    `retention_days` ago. Else the running day and the `days` before it, 30 when absent, silently clamped to
+    `retention_days`. Raises InvalidPeriod.
     """
     today = datetime.fromtimestamp(now, zone).date()
     start, end = query.get("start"), query.get("end")
     if start is not None or end is not None:
         if start is None or end is None:
             raise InvalidPeriod("start and end are used together")
-        return _between(_date("start", start), _date("end", end), today, zone, end_inclusive=end_inclusive)
+        first, last = _date("start", start), _date("end", end)
+        if last < first:
+            raise InvalidPeriod("end is before start")
+        if clamps_dates and (today - first).days > retention_days:
+            first = today - timedelta(days=retention_days)
+        return _between(first, last, today, zone, end_inclusive=end_inclusive)
     days = min(_days(query.get("days")), retention_days)
     return Period(_midnight(today, -days, zone), _midnight(today, 1, zone), days, today, zone)
 
 
 def _between(start: date, end: date, today: date, zone: tzinfo, *, end_inclusive: bool) -> Period:
     if end < start:
-        raise InvalidPeriod("end is before start")
+        start, end_inclusive = end, False
     days = (end - start).days + end_inclusive
     # Without any day in it the period still has a place: the empty span before `end`.
     last = end if end_inclusive or end == start else end - timedelta(days=1)

@@ -77,6 +77,7 @@ class Reports:
             self._clock.now(),
             retention_days=switches.retention_days,
             end_inclusive=switches.end_inclusive,
+            clamps_dates=switches.clamps_dates,
             zone=ZoneInfo(switches.time_zone),
         )
         with closing(self._arrivals.connect()) as connection:

@@ -214,13 +214,14 @@ async def test_the_last_day_belongs_to_the_question_or_does_not(tmp_path: Path, 
 async def test_a_clamp_is_flagged_and_widens_no_coverage(tmp_path: Path) -> None:
     since, kept = TODAY - timedelta(days=9), TODAY - timedelta(days=5)
     async with an_appspace(tmp_path, export("revenue-timeseries", since=str(since))) as appspace:
-        # Three days are all that the regular pull wants, and fewer than the history before them.
-        await appspace.sandbox.fault(_clamped("revenue-timeseries", 3, series=[_of_series(kept)]))
+        for day in (since, kept):
+            await appspace.arrive(day, purchase(f"o{day}", 10, user_id="u1"))
+        await appspace.sandbox.switch(retention_days=5, clamps_dates=True)
         async with appspace.scheduling():
             state = await appspace.until(lambda state: len(state.covered) == 1 and state.rows)
         assert state.covered == [(f"{kept}T00:00:00Z", f"{TODAY}T00:00:00Z")]
-        (row,) = _of(await appspace.rows("revenue-timeseries"), kept)
-        assert row["flags"] == ["clamped"]
+        ((_, row),) = await appspace.rows("revenue-timeseries")
+        assert (row["bucket_start"][:10], row["flags"]) == (str(kept), ["clamped"])
 
 
 async def test_a_clamp_buries_nothing_and_takes_the_place_of_nothing(tmp_path: Path) -> None:
@@ -233,9 +234,7 @@ async def test_a_clamp_buries_nothing_and_takes_the_place_of_nothing(tmp_path: P
             await appspace.until(lambda state: state.rows == 2, "revenue-timeseries")
             await appspace.until(lambda state: state.rows == 10, "overview")
             before = {name: (await appspace.state(name), await appspace.rows(name)) for name in datasets}
-            await appspace.sandbox.fault(
-                _clamped("revenue-timeseries", 3, series=[_of_series(kept)]), _clamped("overview", 0, total_revenue=0)
-            )
+            await appspace.sandbox.switch(retention_days=5, clamps_dates=True)
             backfill = Backfill(id="again", start=str(since), end=str(TODAY - timedelta(days=3)))
             for name in datasets:
                 await appspace.command(name, ExportCommand(backfills=[backfill]))
@@ -250,14 +249,21 @@ async def test_a_clamp_buries_nothing_and_takes_the_place_of_nothing(tmp_path: P
             assert flagged == ([(str(kept), ["clamped"])] if name == "revenue-timeseries" else [])
 
 
+async def test_a_list_that_is_cut_off_buries_nothing(tmp_path: Path) -> None:
+    async with an_appspace(tmp_path, export("top-products", query={"limit": 2})) as appspace:
+        await appspace.arrive(YESTERDAY, *EVENTS)
+        async with appspace.scheduling():
+            await appspace.settled()
+            before = await appspace.rows("top-products")
+            hat = {"item_id": "sku_3", "price": 90}
+            await appspace.arrive(YESTERDAY, purchase("o3", 90, user_id="u3", items=[hat]))
+            await appspace.pulled_anew()
+        assert [row["dimensions"]["item_id"] for _, row in before] == ["sku_1", "sku_2"]
+        assert all(row["flags"] == ["truncated"] for _, row in before)
+        # The second product is not among the first two any more; that it is gone was not said.
+        (row,) = [row for _, row in (await appspace.rows("top-products"))[2:]]
+        assert (row["dimensions"]["item_id"], row["flags"]) == ("sku_3", ["truncated"])
+
+
 def _has_backfilled(state: ExportState) -> bool:
     return state.backfills == ["again"] and not state.tasks
-
-
-def _of_series(day: date) -> dict[str, Any]:
-    return {"date": str(day), "revenue": 10.0, "orders": 1}
-
-
-def _clamped(dataset: str, days: int, **content: Any) -> dict[str, Any]:
-    """Return a fault: the vendor answers `content`, and that it took no more than so many days."""
-    return {"effect": "status", "path": f"*/{dataset}", "status": 200, "body": {**content, "days": days}}
