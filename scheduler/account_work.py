@@ -107,12 +107,17 @@ class AccountWork:
     def _begin(self, group: Sequence[ExportWork], pulls: asyncio.TaskGroup) -> None:
         task = pulls.create_task(self._pull(group))
         self._pulls.add(task)
+        before = [self._ledger.exports.get(work.plan.name) for work in group]
         for work in group:
             self._under_way[work.plan.name] = task
 
         def ended(task: asyncio.Task[None]) -> None:
             self._pulls.discard(task)
-            for work in group:
+            for work, known in zip(group, before, strict=True):
+                written = self._ledger.exports.get(work.plan.name)
+                if written is not None and written is not known:
+                    # A pull that was cancelled meanwhile has not heard of it.
+                    work.state = written
                 work.busy = False
                 del self._under_way[work.plan.name]
                 self._plan(work)
