@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+import asyncio
+import random
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 from msgspec.structs import replace
 
-from broker.interface import UnknownTopic
+from broker.interface import Fenced, UnknownTopic
 from runtime.errors import OperatorError
 from schemas.commands import ExportCommand, command_key, commanded_export
 from schemas.topics import COMMANDS, partition_of
@@ -19,10 +21,9 @@ if TYPE_CHECKING:
     from schemas.commands import Backfill
     from schemas.ledger import ExportState
 
-
-class _Written(NamedTuple):
-    offset: int
-    value: bytes | None
+_TURNS: Final = 20
+_PAUSE: Final = 0.05
+"""How many seconds longer one waits at most after each turn that another one took."""
 
 
 class Steering:
@@ -33,46 +34,46 @@ class Steering:
 
     async def present(self, export: str) -> ExportCommand:
         """Return what is wanted of an export now. Raises BrokerError, OperatorError."""
-        key = command_key(export)
-        partition = partition_of(key, await self._broker.partitions(COMMANDS))
-        written = await self._written(key, partition, -1)
-        return _decoded(export, written[-1].value) if written else ExportCommand()
+        key, value = command_key(export), None
+        async for record in self._broker.read(COMMANDS, partition=await self._partition(key)):
+            if record.key == key:
+                value = record.value
+        return _decoded(export, value)
 
     async def change(
         self, export: str, state: ExportState | None, change: Callable[[ExportCommand], ExportCommand]
     ) -> ExportCommand:
         """Write what `change` makes of the present command, without the backfills that are finished by `state`; return it.
 
-        `change` may be called again, with what somebody else wrote at the same moment: neither's wish is lost. Nothing is
-        written where nothing changes. Waits until it is durable. Raises BrokerError, OperatorError.
+        Nobody who does so at the same moment loses a wish: `change` is then called again, with what the other one wrote.
+        Nothing is written where nothing changes. Waits until it is durable. Raises BrokerError, OperatorError.
         """
-        key = command_key(export)
-        partition = partition_of(key, await self._broker.partitions(COMMANDS))
-        publisher = await self._broker.publisher()
+        for turn in range(1, _TURNS + 1):
+            try:
+                return await self._change(export, state, change)
+            except Fenced:
+                await asyncio.sleep(random.uniform(0, turn * _PAUSE))  # noqa: S311  # it keeps two apart, and guards nothing
+        raise OperatorError(f"others change what is wanted of {export} all the time; try again")
+
+    async def _change(
+        self, export: str, state: ExportState | None, change: Callable[[ExportCommand], ExportCommand]
+    ) -> ExportCommand:
+        # Whoever starts after us fences us: between reading and writing there is nobody else.
+        publisher = await self._broker.transactional(f"sluice-commands-{export}")
         try:
-            written = await self._written(key, partition, -1)
-            offset, present = written[-1] if written else (-1, None)
-            while True:
-                command = _decoded(export, present)
-                wanted = change(_without_finished(command, state))
-                if wanted == command:
-                    return command
-                ours = msgspec.json.encode(wanted)
-                await publisher.publish(COMMANDS, partition, [(key, ours, ())])
-                since = await self._written(key, partition, offset)
-                if not _is_overlooked(since, ours):
-                    return wanted
-                offset = since[-1].offset
-                present = next(value for _, value in reversed(since) if value != ours)
+            present = await self.present(export)
+            wanted = change(_without_finished(present, state))
+            if wanted != present:
+                key = command_key(export)
+                async with publisher.transaction() as transaction:
+                    message = (key, msgspec.json.encode(wanted), ())
+                    await transaction.publish(COMMANDS, await self._partition(key), [message])
+            return wanted
         finally:
             await publisher.close()
 
-    async def _written(self, key: bytes, partition: int, after: int) -> list[_Written]:
-        return [
-            _Written(record.offset, record.value)
-            async for record in self._broker.read(COMMANDS, partition=partition)
-            if record.key == key and record.offset > after
-        ]
+    async def _partition(self, key: bytes) -> int:
+        return partition_of(key, await self._broker.partitions(COMMANDS))
 
 
 def _without_finished(command: ExportCommand, state: ExportState | None) -> ExportCommand:
@@ -109,8 +110,3 @@ def _decoded(export: str, value: bytes | None) -> ExportCommand:
         return ExportCommand() if value is None else msgspec.json.decode(value, type=ExportCommand)
     except msgspec.MsgspecError as error:
         raise OperatorError(f"the present command of {export} cannot be read: {error}") from error
-
-
-def _is_overlooked(since: list[_Written], ours: bytes) -> bool:
-    """Say whether somebody wrote between what was read and `ours`. Whoever wrote after it will see that, and do the same."""
-    return bool(since) and since[0].value != ours
