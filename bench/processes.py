@@ -26,6 +26,7 @@ class Measured:
 
     def __init__(self, process: subprocess.Popen[bytes]) -> None:
         self._process = psutil.Process(process.pid)
+        self.pid = process.pid
 
     def cpu_seconds(self) -> float:
         """Return user and system time so far."""
@@ -62,12 +63,17 @@ def module(name: str, *arguments: object) -> list[str]:
     return [sys.executable, "-m", name, *map(str, arguments)]
 
 
-def answer(command: list[str]) -> dict[str, float]:
-    """Run a command that prints one line of JSON."""
+def carried_out(command: list[str]) -> bytes:
+    """Run a command to its end, and return what it printed."""
     done = subprocess.run(command, capture_output=True, check=False)  # noqa: S603 - our own command
     if done.returncode:
         raise RuntimeError(f"{' '.join(command)}: {done.stderr.decode()[-2000:]}")
-    found: dict[str, float] = orjson.loads(done.stdout)
+    return done.stdout
+
+
+def answer(command: list[str]) -> dict[str, float]:
+    """Run a command that prints one line of JSON."""
+    found: dict[str, float] = orjson.loads(carried_out(command))
     return found
 
 
