@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 _T = TypeVar("_T")
 
+TRANSACTION_BYTES: Final = 32 * 1024 * 1024
+"""The most that one bucket may bring: the embedded log keeps a transaction in memory, and Kafka ends one that takes a minute."""
 CHUNK_BYTES: Final = 256 * 1024
 """How much of a pull is in memory at once on its way into the transaction."""
 
@@ -56,7 +58,10 @@ class Ledger:
         await self._to_its_end(self._write(exports, accounts))
 
     def give_up(self) -> None:
-        """Abort what is being changed: the partition is about to go to another. Does not wait; whoever does is cancelled."""
+        """Abort what is being changed, and change nothing from now on: the partition is about to go to another, or has gone. Does not
+        wait; whoever waits for a change is cancelled.
+        """
+        self._doubt = self._doubt or "it is being given up"
         for change in self._changes:
             change.cancel()
 
@@ -122,8 +127,12 @@ class Ledger:
     async def _hand_over(self, transaction: Transaction, group: Sequence[Publication]) -> None:
         ledger = Target(LEDGER, self.partition)
         if not group[0].is_small:
+            size = 0
             for target, messages in ((group[0].target, group[0].rows), (ledger, group[0].shards)):
                 while chunk := await in_thread(_chunk, messages):
+                    size += _bytes(chunk)
+                    if size > TRANSACTION_BYTES:
+                        raise ExportRefused(group[0].too_large(TRANSACTION_BYTES))
                     await transaction.publish(*target, chunk)
             return
         outgoing: defaultdict[Target, list[Message]] = defaultdict(list)
@@ -219,7 +228,11 @@ def _chunk(messages: Iterator[Message]) -> list[Message]:
     size = 0
     for message in messages:
         chunk.append(message)
-        size += len(message[0] or b"") + len(message[1] or b"")
+        size += _bytes((message,))
         if size >= CHUNK_BYTES:
             break
     return chunk
+
+
+def _bytes(messages: Iterable[Message]) -> int:
+    return sum(len(key or b"") + len(value or b"") for key, value, _ in messages)
