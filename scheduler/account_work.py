@@ -233,6 +233,8 @@ class AccountWork:
                 for each in active:
                     each.state = states[each.plan.name]
                     self._turns.drop(each.plan.name)
+                    if not each.busy:  # who is asked for now is told of by who asked
+                        self._report.failed(each, None, error, 0.0)
                 return
             case ExportRefused():
                 changed = work.failed(now, str(error), None)
