@@ -18,9 +18,8 @@ if TYPE_CHECKING:
 
 
 def an_account(name: str, source: str = "tolinku", port: int = 1) -> AccountSettings:
-    return AccountSettings(
-        name=name, source=source, url=f"http://127.0.0.1:{port}", api_key=SecretStr("tolk_sec_hunter2")
-    )
+    given = {"name": name, "source": source, "url": f"http://127.0.0.1:{port}"}
+    return AccountSettings.model_validate({**given, "api_key": SecretStr("tolk_sec_hunter2")})
 
 
 def printed(events: Iterable[Any]) -> list[str]:

@@ -26,11 +26,9 @@ def ledger() -> Ledger:
 def a_pull(ledger: Ledger) -> Pull:
     """A run that its owner has just taken up."""
     pull = Pull("daily", "n1")
-    assert pull.judge(ledger.book) is None
-    assert not pull.is_obeyed
+    assert (pull.judge(ledger.book), pull.is_obeyed) == (None, False)
     ledger.export(due=BEFORE, rows=3, run="n1", cancel="c0", attempted=BEFORE, failures=2)
-    assert pull.judge(ledger.book) is None
-    assert pull.is_obeyed
+    assert (pull.judge(ledger.book), pull.is_obeyed) == (None, True)
     return pull
 
 
@@ -92,8 +90,7 @@ def test_a_backfill_is_measured_by_what_is_left_until_nothing_is() -> None:
     ledger, history = Ledger(), a_history()
     assert history.judge(ledger.book) is None
     ledger.export(rows=3)
-    assert history.judge(ledger.book) is None
-    assert not history.is_obeyed
+    assert (history.judge(ledger.book), history.is_obeyed) == (None, False)
 
     ledger.export(backfills=["b1"], tasks=[Task(id="b1", asked=DAYS, left=[LEFT])])
     assert history.judge(ledger.book) is None
