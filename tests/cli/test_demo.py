@@ -8,7 +8,8 @@ import pytest
 
 from cli.demo import sums
 from cli.demo.days import Days
-from cli.demo.stand_in import storefront_of
+from cli.demo.pulls import Exports, Overview, Pulled
+from cli.demo.stand_in import exports_of, overview_of, storefront_of
 from cli.demo.sums import Sums
 from cli.demo.verdict import Verdict
 from cli.outcome import Outcome
@@ -140,6 +141,28 @@ def test_what_does_not_agree_is_told(changes: dict[str, object], told: str) -> N
     assert told in list(verdict(**changes).differences())
 
 
+def exports(overview: Sums | None, fault: str = "") -> Exports:
+    pulled = [Pulled("shop-overview", "tolinku", "overview", 1, 0, 0.1, fault)]
+    return Exports(pulled, Overview("shop-overview", overview), in_time=True)
+
+
+def test_what_an_export_says_must_agree_too() -> None:
+    agreed = verdict(exports=exports(Sums(2, 500, 1, 100)))
+    foreign = verdict(other=Sums(1, 0, 0, 0, 1), api=Sums(3, 3123, 1, 100), exports=exports(Sums(3, 3123, 1, 100)))
+    cents = verdict(exports=exports(Sums(2, 499, 1, 100)))
+    nothing = verdict(exports=exports(None, "stopped: bad key"))
+
+    assert agreed.balanced
+    assert foreign.balanced, "the vendor's own conversion, in both"
+    assert list(cents.differences()) == ["revenue EUR: 4.99 in shop-overview, 5.00 at the ingestion API"]
+    assert list(nothing.differences()) == [
+        "shop-overview was not pulled: stopped: bad key",
+        "shop-overview has no row",
+    ]
+    assert cents.arrived
+    assert not cents.balanced
+
+
 def test_other_traffic_and_dead_letters_are_reckoned_with() -> None:
     agreed = verdict(other=Sums(1, 200, 0, 0), dead=Sums(0, 0, 1, 100), api=Sums(3, 700, 0, 0))
     direct = verdict(elsewhere=Sums(1, 200, 0, 0), api=Sums(3, 700, 1, 100))
@@ -170,3 +193,19 @@ def test_made_up_orders_only_go_to_the_sandbox(tmp_path: Path) -> None:
     assert storefront_of(config.load(None, {})).name == "demo"
     with pytest.raises(OperatorError, match="no storefront delivers to the sandbox"):
         storefront_of(config.load(file, {}))
+
+
+def test_only_exports_at_the_sandbox_are_pulled_and_one_of_them_tells_the_whole() -> None:
+    settings = config.load(None, {})
+    overview = overview_of(settings, storefront_of(settings))
+    elsewhere = [
+        account.model_copy(update={"url": "https://acme.tolinku.com"}) if account.source == "tolinku" else account
+        for account in settings.accounts
+    ]
+    apart = settings.model_copy(update={"accounts": elsewhere})
+
+    assert [export.name for export in exports_of(settings)] == [export.name for export in settings.exports]
+    assert overview is not None
+    assert overview.name == "demo-overview"
+    assert [export.name for export in exports_of(apart)] == ["demo-profit-daily"]
+    assert overview_of(apart, storefront_of(apart)) is None
