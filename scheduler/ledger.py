@@ -132,7 +132,7 @@ class Ledger:
                 while chunk := await in_thread(_chunk, messages):
                     size += _bytes(chunk)
                     if size > TRANSACTION_BYTES:
-                        raise ExportRefused(group[0].too_large(TRANSACTION_BYTES))
+                        raise ExportRefused(await in_thread(group[0].too_large, TRANSACTION_BYTES))
                     await transaction.publish(*target, chunk)
             return
         outgoing: defaultdict[Target, list[Message]] = defaultdict(list)
