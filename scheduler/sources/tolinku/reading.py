@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from scheduler.sources.interface import Answer
-from scheduler.sources.tolinku.answers import elements, envelope
+from scheduler.sources.tolinku.answers import elements, envelope, is_number
 from scheduler.sources.tolinku.datasets import DATASETS, DEFAULT_LIMIT
 from scheduler.sources.tolinku.days import answered, as_query, asked_by_query, days_of
 from scheduler.sources.tolinku.parameters import sent
@@ -45,6 +45,8 @@ class Reading:
         """
         with reply.open() as file:
             first_pass = envelope(file, self.dataset.elements, stop)
+        if not self.dataset.time_axis and _is_of_nothing(told := self._told(first_pass, None)):
+            return told  # its zeros are of no day at all
         bucket = None if self._ask.plan.shape.resolution == "TOTAL" else self._ask.window
         rows = Rows(self.dataset, first_pass, self._zone, bucket, self._ask.dimensions)
         earliest: date | None = None
@@ -93,7 +95,12 @@ class Reading:
         return day if earliest is None else min(earliest, day)
 
 
+def _is_of_nothing(answer: Answer) -> bool:
+    covered = answer.covered
+    return covered is not None and covered.start.timestamp() >= covered.end.timestamp()
+
+
 def echoed(fields: Mapping[str, Any]) -> int | None:
     """Return how many days the vendor says that it took; None when it does not."""
     days = fields.get("days")
-    return days if type(days) is int else None
+    return int(days) if is_number(days) else None

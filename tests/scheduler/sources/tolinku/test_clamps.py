@@ -52,13 +52,25 @@ async def test_a_day_that_has_a_row_was_answered_whatever_the_echo_counts(far_si
     assert (wholly.whole, wholly.covered) == (True, None)
 
 
-async def test_a_bucket_of_which_nothing_was_answered_is_not_covered(far_side: FarSide, asking: Asking) -> None:
+async def test_a_bucket_of_which_nothing_was_answered_has_no_row_and_is_not_covered(
+    far_side: FarSide, asking: Asking
+) -> None:
     far_side.say(Say(body={"total_revenue": 0, "days": 0}))
 
     answer, rows = await asking.one(export())
 
-    assert (answer.whole, list(answer.flags), len(rows.found)) == (False, ["clamped"], 1)
+    assert (answer.whole, list(answer.flags), rows.found) == (False, ["clamped"], [])
     assert answer.covered == days("2026-02-10", "2026-02-10")
+
+
+async def test_a_bucket_of_which_a_part_was_answered_has_a_row_that_says_so(far_side: FarSide, asking: Asking) -> None:
+    far_side.say(Say(body={"total_revenue": 7, "days": 3.0}))
+
+    answer, rows = await asking.one(export(resolution="WEEK"), days("2026-01-26", "2026-02-02"))
+
+    assert (answer.whole, list(answer.flags)) == (False, ["clamped"])
+    assert [metrics for _, metrics in rows.metrics] == [{"total_revenue": 7}]
+    assert answer.covered == days("2026-01-30", "2026-02-02")
 
 
 @pytest.mark.parametrize(

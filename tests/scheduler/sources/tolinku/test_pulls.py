@@ -224,6 +224,19 @@ async def test_a_clamp_is_flagged_and_widens_no_coverage(tmp_path: Path) -> None
         assert (row["bucket_start"][:10], row["flags"]) == (str(kept), ["clamped"])
 
 
+async def test_days_that_the_plan_no_longer_keeps_have_no_rows(tmp_path: Path) -> None:
+    since, kept = TODAY - timedelta(days=4), TODAY - timedelta(days=3)
+    async with an_appspace(tmp_path, export("overview", since=str(since), lookback="1d")) as appspace:
+        for day in (since, kept):
+            await appspace.arrive(day, purchase(f"o{day}", 10, user_id="u1"))
+        await appspace.sandbox.switch(retention_days=3, clamps_dates=True)
+        async with appspace.scheduling():
+            state = await appspace.until(lambda state: state.lacking)
+        revenue = {key[1][:10]: row["metrics"]["total_revenue"] for key, row in await appspace.rows("overview")}
+        assert revenue == {str(TODAY): 0, str(YESTERDAY): 0, str(TODAY - timedelta(days=2)): 0, str(kept): 10}
+        assert state.covered == [(f"{kept}T00:00:00Z", f"{TODAY}T00:00:00Z")]
+
+
 async def test_a_clamp_buries_nothing_and_takes_the_place_of_nothing(tmp_path: Path) -> None:
     since, kept = TODAY - timedelta(days=9), TODAY - timedelta(days=5)
     datasets = ("revenue-timeseries", "overview")
