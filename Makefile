@@ -16,7 +16,7 @@ $(STAMP): requirements/dev.txt pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-build-isolation --no-deps --editable .
 	touch $@
 
-# The main job on the embedded broker, with a day of shop traffic; Ctrl-C drains and exits 0.
+# Everything on the embedded broker, with a day of shop traffic. Ctrl-C drains; sluice then exits 0, and make as interrupted.
 run: setup
 	$(BIN)/sluice up --demo
 
