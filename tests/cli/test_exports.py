@@ -75,6 +75,7 @@ class Exports(NamedTuple):
             command_line.main(["exports", *arguments, "--config", str(self.sluice.config)])
         out, err = self.captured.readouterr()
         assert "\x1b" not in out + err, "no control codes where there is no terminal"
+        assert not any(secret in out + err for secret in ("pm_demo", "tolk_sec_shop"))
         assert isinstance(ended.value.code, int)
         return Done(ended.value.code, out, err)
 
