@@ -42,7 +42,7 @@ MOST_PULLS = 3
 
 
 class Demo:
-    """One run of it. `folder` keeps its days; `broker` is only read."""
+    """One run of it. `folder` keeps its days; to `broker` it writes what it wants of the exports, nothing else."""
 
     def __init__(self, settings: Settings, broker: Broker, folder: Path, console: Console, clock: Clock) -> None:
         self._settings = settings
