@@ -200,7 +200,10 @@ def show_phases(console: Console, answers: Answers, idle_mb: float, phases: Sequ
 @click.option("--source", type=click.Choice(("profitmetrics", "tolinku")), default="profitmetrics", show_default=True)
 @click.option("--encoding", type=click.Choice(("gzip", "plain")), default="gzip", show_default=True)
 @click.option("--megabytes", default=1000, show_default=True, help="Of an answer, decompressed.")
-def main(source: str, encoding: str, megabytes: int) -> None:
+@click.option(
+    "--pulls", default=len(PULLS), show_default=True, help="How many: the first, an unchanged one, a restated one."
+)
+def main(source: str, encoding: str, megabytes: int, pulls: int) -> None:
     """Measure, and print a table."""
     cache = Path.cwd() / ".cache"
     cache.mkdir(exist_ok=True)
@@ -208,7 +211,7 @@ def main(source: str, encoding: str, megabytes: int) -> None:
         place = Place.embedded(Path(name) / "large", "large")
         answers = Answers(source, encoding, megabytes)
         idle_mb = measure_takeover(place).seen.memory_mb
-        phases = [*measure_pulls(place, answers), measure_takeover(place)]
+        phases = [*measure_pulls(place, answers, PULLS[:pulls]), measure_takeover(place)]
     show_phases(Console(width=None if sys.stdout.isatty() else WIDTH), answers, idle_mb, phases)
 
 

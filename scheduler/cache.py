@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 SHARD_BYTES: Final = 128_000
 """From here on a bucket's rows are divided; a shard may be twice as large by bad luck, and the ledger takes 256 kB."""
+TRANSACTION_BYTES: Final = 32 * 1024 * 1024
+"""The most that one piece may bring: the embedded log keeps a transaction in memory, and Kafka ends one that takes a minute."""
 _ROW_BYTES: Final = 64
 _SCHEMA: Final = """
 PRAGMA journal_mode = MEMORY;
@@ -44,6 +46,17 @@ CREATE TABLE outgoing (bucket TEXT NOT NULL, dimensions TEXT NOT NULL, content B
 """
 
 
+class TooMuch(Exception):
+    """What changed in one bucket, which is never divided, is more than `TRANSACTION_BYTES`."""
+
+    def __init__(self, bucket: str) -> None:
+        which = "rows, which have no buckets," if bucket == NO_BUCKET else f"the bucket {bucket}"
+        super().__init__(
+            f"what changed in {which} is more than the {TRANSACTION_BYTES // 1024**2} MiB that are published at once; "
+            "ask for less of it, or divide it among several exports"
+        )
+
+
 @dataclass(frozen=True, slots=True)
 class Scope:
     """Buckets in which a row that an answer does not hold has vanished: from `low` on, and over by `high`, UTC instants as text;
@@ -56,12 +69,13 @@ class Scope:
 
 @dataclass(slots=True)
 class Change:
-    """What one piece of a pull changed. `touched`: by bucket which slots of its shards."""
+    """What one piece of a pull changed. `size`: of its rows, in bytes; `touched`: by bucket which slots of its shards."""
 
     new: int = 0
     restated: int = 0
     vanished: int = 0
     unchanged: int = 0
+    size: int = 0
     touched: dict[str, set[int]] = field(default_factory=dict)
 
     @property
@@ -140,7 +154,10 @@ class Cache:
         self._connection.execute("BEGIN")
 
     def apply(self, export: str, stage: Stage, piece: Piece, scope: Scope | None) -> Change:
-        """Take over what the piece of the stage changes, and return that; see `messages`, which then tell of this alone."""
+        """Take over what the piece of the stage changes, and return that; see `messages`, which then tell of this alone.
+
+        Raises TooMuch.
+        """
         self._connection.execute("DELETE FROM outgoing")
         change = Change()
         for staged in stage.rows(piece):
@@ -229,6 +246,9 @@ class Cache:
         self._send(bucket, dimensions, None, revision, change)
 
     def _send(self, bucket: str, dimensions: str, content: bytes | None, revision: int, change: Change) -> None:
+        change.size += len(dimensions) + len(content or b"")
+        if change.size > TRANSACTION_BYTES:
+            raise TooMuch(bucket)
         self._connection.execute("INSERT INTO outgoing VALUES (?, ?, ?, ?)", (bucket, dimensions, content, revision))
         change.touched.setdefault(bucket, set()).add(_slot(dimensions))
 

@@ -12,7 +12,7 @@ import msgspec
 
 from broker.interface import BrokerError, Full, RecordTooLarge, Unavailable
 from runtime.errors import one_line
-from scheduler.cache import Cache
+from scheduler.cache import Cache, TooMuch
 from scheduler.errors import ExportRefused
 from scheduler.publication import Publication, Target, together
 from scheduler.uninterrupted import in_thread, uninterrupted
@@ -28,8 +28,6 @@ if TYPE_CHECKING:
 
 _T = TypeVar("_T")
 
-TRANSACTION_BYTES: Final = 32 * 1024 * 1024
-"""The most that one bucket may bring: the embedded log keeps a transaction in memory, and Kafka ends one that takes a minute."""
 CHUNK_BYTES: Final = 256 * 1024
 """How much of a pull is in memory at once on its way into the transaction."""
 
@@ -86,7 +84,7 @@ class Ledger:
             async with self._turn:
                 if not publication.done:  # nobody took it along
                     await self._publish_with_others(publication)
-        except (RecordTooLarge, Full) as error:
+        except (RecordTooLarge, Full, TooMuch) as error:
             raise ExportRefused(f"the log does not take what was pulled: {error}") from error
         finally:
             self._waiting.remove(publication)
@@ -127,12 +125,8 @@ class Ledger:
     async def _hand_over(self, transaction: Transaction, group: Sequence[Publication]) -> None:
         ledger = Target(LEDGER, self.partition)
         if not group[0].is_small:
-            size = 0
             for target, messages in ((group[0].target, group[0].rows), (ledger, group[0].shards)):
                 while chunk := await in_thread(_chunk, messages):
-                    size += _bytes(chunk)
-                    if size > TRANSACTION_BYTES:
-                        raise ExportRefused(await in_thread(group[0].too_large, TRANSACTION_BYTES))
                     await transaction.publish(*target, chunk)
             return
         outgoing: defaultdict[Target, list[Message]] = defaultdict(list)
@@ -228,11 +222,7 @@ def _chunk(messages: Iterator[Message]) -> list[Message]:
     size = 0
     for message in messages:
         chunk.append(message)
-        size += _bytes((message,))
+        size += len(message[0] or b"") + len(message[1] or b"")
         if size >= CHUNK_BYTES:
             break
     return chunk
-
-
-def _bytes(messages: Iterable[Message]) -> int:
-    return sum(len(key or b"") + len(value or b"") for key, value, _ in messages)

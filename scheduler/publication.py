@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from schemas.ledger import NO_BUCKET
-
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
@@ -70,15 +68,6 @@ class Publication:
         """About how many bytes it brings."""
         return self._stage.size
 
-    def too_large(self, limit: int) -> str:
-        """Return in an operator's words that it does not fit into `limit` bytes, which only a single bucket can be. Waits for the disk."""
-        bucket = next((staged.bucket for staged in self._stage.rows(self._piece)), NO_BUCKET)
-        what = "its rows, which have no buckets," if bucket == NO_BUCKET else f"the bucket {bucket}"
-        return (
-            f"what changed in {what} is more than the {limit // 1024**2} MiB that are published at once; ask for less of it, "
-            "or share it among several exports"
-        )
-
     def part(self) -> None:
         """Let it have a transaction of its own: the log did not take one that it shared."""
         self._alone = True
@@ -87,7 +76,7 @@ class Publication:
         """Take over into the cache what it changes, in the transaction that is open there. Waits for the disk.
 
         Sets `change`, None when it is not accepted; `standing`, how many rows there are then; `rows` and `shards`, which are read
-        from the cache bit by bit unless it is small.
+        from the cache bit by bit unless it is small. Raises TooMuch.
         """
         self.change = None
         if self._scope is not None and self._accepts is not None:

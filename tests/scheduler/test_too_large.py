@@ -13,8 +13,8 @@ import structlog
 from runtime.clock import SystemClock
 from runtime.metrics import Metrics
 from runtime.settings import ExportSettings
+from scheduler.cache import TRANSACTION_BYTES
 from scheduler.lease import Lease
-from scheduler.ledger import TRANSACTION_BYTES
 from scheduler.report import Report
 from schemas.commands import ExportCommand
 from schemas.ledger import ExportState
