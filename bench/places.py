@@ -20,6 +20,7 @@ replication_factor = 1
 
 [gateway]
 port = {gateway}
+spool_path = "{directory}/spool"
 
 [[storefronts]]
 name = "{storefront}"
@@ -55,7 +56,9 @@ class Place:
     def _make(cls, name: str, directory: Path, broker: str, bootstrap_servers: str | None, storefront: str) -> Self:
         directory.mkdir(parents=True)
         ports = dict(zip(("gateway", "sink", "admin"), free_ports(3), strict=True))
-        (directory / "sluice.toml").write_text(_CONFIG.format(broker=broker, storefront=storefront, **ports))
+        (directory / "sluice.toml").write_text(
+            _CONFIG.format(broker=broker, storefront=storefront, directory=directory, **ports)
+        )
         return cls(name, directory, ports, bootstrap_servers, storefront)
 
     @property

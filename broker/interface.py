@@ -5,6 +5,7 @@ Errors::
     BrokerError
     ├── Unavailable            the broker cannot be asked now; nothing was done; try again
     │   └── Full               too much is waiting for an acknowledgement already; nothing was taken
+    │       └── SpoolFull      too much is spooled already
     ├── NotAcknowledged        no acknowledgement in time: in doubt, the records may still appear
     ├── RecordTooLarge         permanent: larger than the topic takes; nothing was taken
     ├── UnknownTopic           permanent until the topic is created
@@ -45,6 +46,10 @@ class Unavailable(BrokerError):
 
 class Full(Unavailable):
     """More is waiting for an acknowledgement than may wait; nothing was taken."""
+
+
+class SpoolFull(Full):
+    """As much is spooled as may be; nothing was taken."""
 
 
 class NotAcknowledged(BrokerError):
@@ -202,13 +207,30 @@ class Subscription(ABC):
         """
 
 
+class Stranded(NamedTuple):
+    """What is left of one `publish`: the messages that nobody acknowledged (some may have been written), and its caller's future."""
+
+    messages: Sequence[Message]
+    future: asyncio.Future[None]
+
+
+class Relief(Protocol):
+    """Takes from a publisher what its broker does not acknowledge. From then on the futures are its to answer."""
+
+    def relieve(self, topic: str, partition: int, stranded: Sequence[Stranded], reason: str) -> None:
+        """Take over calls for one partition, in their order; never waits. `reason`: an operator's words."""
+
+
 class Publisher(ABC):
     """Publishes with durable acknowledgement. Life: `Broker.publisher` → `publish` … → `close`."""
 
     @abstractmethod
-    def publish(self, topic: str, partition: int, messages: Sequence[Message]) -> asyncio.Future[None]:
+    def publish(
+        self, topic: str, partition: int, messages: Sequence[Message], *, precious: bool = False
+    ) -> asyncio.Future[None]:
         """Hand over messages for one partition; never waits. The future is done when *all* are on stable storage (Kafka: acks=all;
-        embedded: fsynced). Records stand in the partition in the order of the calls and, in a call, of the sequence.
+        embedded: fsynced). Records stand in the partition in the order of the calls and, in a call, of the sequence. `precious` ones
+        may use the room that a spool keeps back for such.
 
         Raises at once, nothing taken: RecordTooLarge, Full, UnknownTopic. The future fails with NotAcknowledged after `ack_timeout`,
         with UnknownTopic, or with Unavailable (surely not written). What fails to be acknowledged is not retried by the publisher after
@@ -269,9 +291,12 @@ class Broker(ABC):
         """How many partitions the topic has. Raises UnknownTopic."""
 
     @abstractmethod
-    async def publisher(self, *, ack_timeout: float = 10, max_pending_bytes: int = 64 * 1024 * 1024) -> Publisher:
+    async def publisher(
+        self, *, ack_timeout: float = 10, max_pending_bytes: int = 64 * 1024 * 1024, relief: Relief | None = None
+    ) -> Publisher:
         """Return a started publisher. `ack_timeout`: seconds until an unacknowledged call fails; `max_pending_bytes`: how much may wait
-        before `Full`.
+        before `Full`. `relief` takes over, a few seconds before they would fail, the calls for a partition that is not acknowledged or
+        that refuses records; the embedded log, which has but one disk to write to, has no use for it.
         """
 
     @abstractmethod

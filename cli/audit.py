@@ -11,9 +11,11 @@ import click
 import orjson
 from rich.table import Table
 
+from broker.spool.left import left
 from cli import log, screen
 from cli.options import json_option, with_settings
 from consumers.audit import balance
+from runtime.clock import SystemClock
 
 if TYPE_CHECKING:
     from consumers.audit import Balance
@@ -29,7 +31,7 @@ def command(settings: Settings, *, as_json: bool) -> None:
     """Print, for each storefront, what became of the events that were accepted.
 
     accepted = delivered + dead-lettered + waiting. Anything else is unaccounted for, and then the exit code is 1. It
-    can be asked while everything runs.
+    can be asked while everything runs. What waits in a gateway's spool is counted where the gateway runs.
     """
     balances = asyncio.run(_balances(settings))
     if as_json:
@@ -54,4 +56,8 @@ def table(balances: list[Balance]) -> Table:
 
 async def _balances(settings: Settings) -> list[Balance]:
     async with log.opened(settings) as broker:
-        return await balance(broker, settings)
+        if settings.broker.kind == "embedded":
+            return await balance(broker, settings)
+        with log.errors_only() as logger:
+            spooled = await left(settings.gateway.spool_path, logger, SystemClock())
+        return await balance(broker, settings, spooled)

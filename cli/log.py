@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING
 
 from broker.factory import open_broker
@@ -11,7 +11,9 @@ from runtime.logs import Logs
 from runtime.metrics import Metrics
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Iterator
+
+    from structlog.typing import FilteringBoundLogger
 
     from broker.interface import Broker
     from runtime.settings import Settings
@@ -25,10 +27,17 @@ async def opened(settings: Settings) -> AsyncIterator[Broker]:
 
     Raises Unavailable when it cannot be reached.
     """
+    with errors_only() as logger:
+        async with open_broker(settings.broker, Metrics(), logger, SystemClock()) as broker:
+            yield broker
+
+
+@contextmanager
+def errors_only() -> Iterator[FilteringBoundLogger]:
+    """Give the logger of a command that says itself what is wrong: on stderr, from errors on."""
     logs = Logs("cli", _STDERR, level="error", console=True)
     logs.route_standard_library()
     try:
-        async with open_broker(settings.broker, Metrics(), logs.log, SystemClock()) as broker:
-            yield broker
+        yield logs.log
     finally:
         logs.close()

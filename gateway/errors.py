@@ -24,6 +24,7 @@ Code: TypeAlias = Literal[
     "INTERNAL",
     "OVERLOADED",
     "NOT_DURABLE",
+    "SPOOL_FULL",
 ]
 
 STATUS: dict[Code, int] = {
@@ -43,6 +44,7 @@ STATUS: dict[Code, int] = {
     "INTERNAL": 500,
     "OVERLOADED": 503,
     "NOT_DURABLE": 503,
+    "SPOOL_FULL": 503,
 }
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 from typing import TYPE_CHECKING, NamedTuple
 
-from broker.interface import BrokerError, Full, RecordTooLarge
+from broker.interface import BrokerError, Full, RecordTooLarge, SpoolFull
 from gateway.errors import Refusal
 from gateway.identity import HAVE_OWN_IDS, PLACES, own_id, timestamps
 from gateway.limits import seconds
@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     from runtime.clock import Clock
 
 RETRY_SECONDS = 1
+FULL_RETRY_SECONDS = 10
+PRECIOUS = frozenset({"purchase", "refund"})
+"""A request with one of these, and all that is in it, may use the room that the spool keeps back."""
 
 
 class Pending(NamedTuple):
@@ -51,11 +54,12 @@ class Intake:
         """
         failure: BrokerError | None = None
         futures: list[asyncio.Future[None]] = []
+        precious = not PRECIOUS.isdisjoint(events.good.types)
         try:
             for partition, messages in self._records(storefront, events.good, request_id):
-                futures.append(self._publisher.publish(storefront.topic, partition, messages))
+                futures.append(self._publisher.publish(storefront.topic, partition, messages, precious=precious))
             if events.refused:
-                futures.append(self._reject(storefront, events.refused, request_id))
+                futures.append(self._reject(storefront, events.refused, request_id, precious=precious))
         except BrokerError as error:
             failure = error
         return Pending(storefront.name, request_id, futures, failure)
@@ -111,13 +115,16 @@ class Intake:
                 lane.append(message)
         return lanes.items()
 
-    def _reject(self, storefront: Storefront, refused: Iterable[Refused], request_id: str) -> asyncio.Future[None]:
+    def _reject(
+        self, storefront: Storefront, refused: Iterable[Refused], request_id: str, *, precious: bool
+    ) -> asyncio.Future[None]:
         name = storefront.name.encode()
         request = ("client_request", request_id.encode())
         messages: list[Message] = [
             (name, each.value, [("storefront", name), ("reason", each.reason.encode()), request]) for each in refused
         ]
-        return self._publisher.publish(REJECTED, partition_of(name, self._rejected_partitions), messages)
+        partition = partition_of(name, self._rejected_partitions)
+        return self._publisher.publish(REJECTED, partition, messages, precious=precious)
 
     def _refusal(self, error: BrokerError, pending: Pending) -> Refusal:
         self._log.warning(
@@ -129,6 +136,12 @@ class Intake:
         )
         if isinstance(error, RecordTooLarge):
             return Refusal("TOO_LARGE", "event is larger than its topic takes")
+        if isinstance(error, SpoolFull):
+            return Refusal(
+                "SPOOL_FULL",
+                "The gateway cannot store more events for now. Please try again later.",
+                retry_after=seconds(FULL_RETRY_SECONDS),
+            )
         if isinstance(error, Full):
             return Refusal(
                 "OVERLOADED", "The gateway is overloaded. Please try again later.", retry_after=seconds(RETRY_SECONDS)

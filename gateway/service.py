@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 from aiohttp import web
 
 from broker.factory import open_broker
+from broker.spool.publisher import SpooledPublisher
+from broker.spool.spool import Spool
 from broker.startup import ready_broker
 from gateway.edge import Edge
 from gateway.intake import Intake
@@ -46,7 +48,7 @@ def topics(settings: Settings) -> list[TopicSpec]:
 
 def not_in_force(settings: Settings) -> list[str]:
     """Return the keys of the configuration that were set and that this version of the gateway does not act on."""
-    not_acted_on = {"workers", "record_client", "spool_path", "spool_max_bytes"}
+    not_acted_on = {"workers", "record_client"}
     default = type(settings.gateway)()
     return [f"gateway.{key}" for key in sorted(not_acted_on) if getattr(settings.gateway, key) != getattr(default, key)]
 
@@ -62,16 +64,36 @@ async def main(settings: Settings, process: Process) -> None:
     try:
         if not await ready_broker(broker, topics(settings), process, create=settings.broker.create_topics):
             return
-        publisher = await broker.publisher(ack_timeout=ACK_TIMEOUT_SECONDS, max_pending_bytes=MAX_IN_FLIGHT_BYTES)
-        process.health.add("broker", publisher.fault)
-        edge = await build(settings, process, broker, publisher)
-        async with listening(edge, settings, process) as port:
-            process.started(url=f"http://{settings.gateway.host}:{port}", storefronts=len(settings.storefronts))
-            await process.stopping.wait()
-            edge.draining = True
-        await publisher.close(settings.gateway.drain_seconds * FLUSH_SHARE)
+        async with publishing(settings, process, broker) as publisher:
+            process.health.add("broker", publisher.fault)
+            edge = await build(settings, process, broker, publisher)
+            async with listening(edge, settings, process) as port:
+                process.started(url=f"http://{settings.gateway.host}:{port}", storefronts=len(settings.storefronts))
+                await process.stopping.wait()
+                edge.draining = True
+            await publisher.close(settings.gateway.drain_seconds * FLUSH_SHARE)
     finally:
         await broker.close()
+
+
+@asynccontextmanager
+async def publishing(settings: Settings, process: Process, broker: Broker) -> AsyncIterator[Publisher]:
+    """Yield what publishes: to Kafka with the spool before it, if there is to be one. Raises Unavailable when its place cannot be used."""
+    if settings.broker.kind == "embedded" or not settings.gateway.spool_max_bytes:
+        yield await broker.publisher(ack_timeout=ACK_TIMEOUT_SECONDS, max_pending_bytes=MAX_IN_FLIGHT_BYTES)
+        return
+    gateway = settings.gateway
+    spool = Spool(gateway.spool_path, gateway.spool_max_bytes, process.metrics, process.log, process.clock)
+    try:
+        await spool.start({each.name: await broker.partitions(each.name) for each in topics(settings)})
+        # One of its own: what it is at has its own pace, and no relief but to be tried again.
+        await spool.drain_into(await broker.publisher())
+        publisher = await broker.publisher(
+            ack_timeout=ACK_TIMEOUT_SECONDS, max_pending_bytes=MAX_IN_FLIGHT_BYTES, relief=spool
+        )
+        yield SpooledPublisher(publisher, spool)
+    finally:
+        await spool.close()
 
 
 async def build(settings: Settings, process: Process, broker: Broker, publisher: Publisher) -> Edge:

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, TypeVar
 
 from broker.embedded.caretaker import Caretaker
 from broker.embedded.catalogue import Catalogue
-from broker.embedded.database import create_files
-from broker.embedded.directory import DataDirectory
+from broker.embedded.database import create_files, transaction
+from broker.embedded.directory import DataDirectory, LogFile
+from broker.embedded.fetch import Wanted, fetch
 from broker.embedded.joining import join_group
 from broker.embedded.offsets import places
 from broker.embedded.parts import Parts
@@ -26,13 +27,14 @@ from broker.embedded.writers import Writers
 from broker.interface import Broker, Unavailable
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+    import sqlite3
+    from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 
     from structlog.typing import FilteringBoundLogger
 
     from broker.embedded.catalogue import Topic
     from broker.embedded.subscription import EmbeddedSubscription
-    from broker.interface import Commit, LogRange, RebalanceListener, Record, TopicDifference, TopicPartition
+    from broker.interface import Commit, LogRange, RebalanceListener, Record, Relief, TopicDifference, TopicPartition
     from runtime.clock import Clock
     from runtime.metrics import Metrics
     from schemas.topics import TopicSpec
@@ -103,9 +105,10 @@ class EmbeddedBroker(Broker):
         return len(found.ids)
 
     async def publisher(
-        self, *, ack_timeout: float = 10, max_pending_bytes: int = 64 * 1024 * 1024
+        self, *, ack_timeout: float = 10, max_pending_bytes: int = 64 * 1024 * 1024, relief: Relief | None = None
     ) -> EmbeddedPublisher:
         """As the interface says. What waits is counted as it is encoded, headers too."""
+        del relief
         parts = self._parts
         await parts.catalogue.refresh()
         publisher = EmbeddedPublisher(parts.catalogue, parts.writers, parts.clock, ack_timeout, max_pending_bytes)
@@ -164,6 +167,23 @@ class EmbeddedBroker(Broker):
             found.update(_by_name(topic, commits))
         return found
 
+    async def partition_ids(self) -> Mapping[str, tuple[int, ...]]:
+        """Return the topics of events there are, each with what the log knows its partitions by, in the order of their numbers."""
+        found = await self._parts.catalogue.all(LogFile.EVENTS)
+        return {topic.name: topic.ids for topic in found}
+
+    async def bytes_held(self) -> int:
+        """Return what the events take in their file, without what is free in it for more."""
+        return await self._parts.readers.run(LogFile.EVENTS, _bytes_held)
+
+    async def while_nothing_follows(self, partition: TopicPartition, offset: int, act: Callable[[], None]) -> bool:
+        """Call `act` while nobody can append anything, if the partition has nothing to read from `offset` on; return whether it had
+        nothing. `act` is called in a thread. Raises UnknownTopic, Unavailable, NotAcknowledged.
+        """
+        (topic,) = await self._parts.catalogue.find([partition.topic])
+        wanted = Wanted(topic.ids[partition.partition], partition, offset, 1, 1)
+        return await self._parts.writers.of(topic.file).submit(partial(_act_on_nothing, wanted=wanted, act=act))
+
     def _damaged(self, partition: TopicPartition, lost: LogRange) -> None:
         self._log.error(
             "log damaged",
@@ -178,6 +198,22 @@ class EmbeddedBroker(Broker):
         if self._started is None:
             raise Unavailable(f"the log in {self._directory.root} is not open")
         return self._started
+
+
+def _bytes_held(connection: sqlite3.Connection) -> int:
+    (size,) = connection.execute("PRAGMA page_size").fetchone()
+    (pages,) = connection.execute("PRAGMA page_count").fetchone()
+    (free,) = connection.execute("PRAGMA freelist_count").fetchone()
+    return int(size * (pages - free))
+
+
+def _act_on_nothing(connection: sqlite3.Connection, wanted: Wanted, act: Callable[[], None]) -> bool:
+    with transaction(connection):
+        (fetched,) = fetch(connection, [wanted], damaged=lambda _place, _lost: None)
+        if fetched.records:
+            return False
+        act()
+        return True
 
 
 def _by_name(topic: Topic, by_id: Mapping[int, T]) -> dict[TopicPartition, T]:

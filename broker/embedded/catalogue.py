@@ -59,6 +59,11 @@ class Catalogue:
                 raise UnknownTopic(f"there is no topic {name}")
         return [self._known[name] for name in names]
 
+    async def all(self, file: LogFile) -> list[Topic]:
+        """Look again, and return every topic of a file. Raises Unavailable."""
+        await self.refresh([file])
+        return [topic for topic in self._known.values() if topic.file is file]
+
     async def refresh(self, files: Collection[LogFile] = tuple(LogFile)) -> None:
         """Look again which topics there are. Raises Unavailable."""
         for file in files:

@@ -34,7 +34,14 @@ class EmbeddedPublisher(Publisher):
         self._refreshing: asyncio.Task[None] | None = None
         self._closed = False
 
-    def publish(self, topic: str, partition: int, messages: Sequence[Message]) -> asyncio.Future[None]:
+    def publish(
+        self,
+        topic: str,
+        partition: int,
+        messages: Sequence[Message],
+        *,
+        precious: bool = False,  # noqa: ARG002  # the interface's
+    ) -> asyncio.Future[None]:
         """As the interface says. A topic that another process created after this one last looked is unknown at first: the refusal makes
         this process look again.
         """

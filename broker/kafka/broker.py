@@ -13,6 +13,7 @@ from broker.interface import (
     Publisher,
     RebalanceListener,
     Record,
+    Relief,
     Subscription,
     TopicDifference,
     TopicPartition,
@@ -84,7 +85,9 @@ class KafkaBroker(Broker):
         self._catalogue.forget(topic)
         return (await self._catalogue.load(topic)).partitions
 
-    async def publisher(self, *, ack_timeout: float = 10, max_pending_bytes: int = 64 * 1024 * 1024) -> Publisher:
+    async def publisher(
+        self, *, ack_timeout: float = 10, max_pending_bytes: int = 64 * 1024 * 1024, relief: Relief | None = None
+    ) -> Publisher:
         """Return a started publisher; see the interface. Raises Unavailable."""
         producers = Producers(self._connection, self._log)
         await producers.start()
@@ -97,6 +100,7 @@ class KafkaBroker(Broker):
             servers=self._connection.servers,
             ack_timeout=ack_timeout,
             max_pending_bytes=max_pending_bytes,
+            relief=relief,
         )
         self._publishers.append(publisher)
         return publisher

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from aiokafka.record.default_records import DefaultRecordBatchBuilder
 
-from broker.interface import NotAcknowledged, RecordTooLarge, Unavailable
+from broker.interface import NotAcknowledged, RecordTooLarge, Stranded, Unavailable
 
 if TYPE_CHECKING:
     import asyncio
@@ -87,6 +87,12 @@ class Call:
         if not self.future.done():
             # One of its own for each caller: an error collects the traceback of whoever meets it.
             self.future.set_exception(type(error)(*error.args))
+
+    def strand(self) -> Stranded:
+        """Give the caller's future away, with the messages that are not acknowledged. To the lane the call is then answered."""
+        future, self.future = self.future, self.future.get_loop().create_future()
+        self.future.cancel()
+        return Stranded(self.messages[self.acknowledged :], future)
 
     def expire(self, where: str, why: str | None) -> None:
         """Tell the caller that its time is up: in doubt, or surely not written."""

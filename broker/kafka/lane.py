@@ -20,6 +20,7 @@ from broker.kafka.refusals import Meaning, as_ours, meaning, said
 if TYPE_CHECKING:
     from structlog.typing import FilteringBoundLogger
 
+    from broker.interface import Relief
     from broker.kafka.calls import Call
     from broker.kafka.catalogue import Catalogue, TopicFacts
     from broker.kafka.ledger import Ledger
@@ -39,6 +40,8 @@ _FIRST_REST_SECONDS = 0.5
 _LONGEST_REST_SECONDS = 30.0
 _SICK_SECONDS = 2.0
 _GIVE_UP_SECONDS = 30.0
+_RELIEF_SECONDS = 2.0
+"""How long the oldest call waits before others take over, where there are any. A new leader is elected in less."""
 
 
 class Lane:
@@ -52,6 +55,7 @@ class Lane:
         producers: Producers,
         ledger: Ledger,
         log: FilteringBoundLogger,
+        relief: Relief | None = None,
     ) -> None:
         self._topic = topic
         self._partition = partition
@@ -60,6 +64,7 @@ class Lane:
         self._producers = producers
         self._ledger = ledger
         self._log = log
+        self._relief = relief
         self._loop = asyncio.get_running_loop()
         self._waiting: deque[Call] = deque()
         self._gathering: Gathering | None = None
@@ -90,8 +95,11 @@ class Lane:
         """Take a call. While the partition rests after a refusal, the call fails with that at once."""
         if self._refusal is not None:
             if self._ledger.now() < self._rests_until:
-                call.fail(self._refusal)
                 call.waiting = False
+                if self._relief is None:
+                    call.fail(self._refusal)
+                else:
+                    self._relief.relieve(self._topic, self._partition, [call.strand()], str(self._refusal))
                 self._ledger.settled(call)
                 return
             self._refusal = None
@@ -112,6 +120,9 @@ class Lane:
             call.waiting = False
             call.expire(self._where, why)
             self._release(call)
+        since = self.unanswered_since
+        if self._relief is not None and since is not None and now - since > _RELIEF_SECONDS:
+            self._evacuate(why or f"{self._where}: not acknowledged for {now - since:.1f} s")
         flight, generation = self._flight, self._generation
         if flight is None or generation is None:
             return
@@ -242,8 +253,9 @@ class Lane:
             await asyncio.sleep(self._rest_seconds)
             return
         refusal = as_ours(error, self._where)
-        for call, _, _ in flight.parts:
-            call.fail(refusal)
+        if self._relief is None or judged is Meaning.TOO_LARGE:
+            for call, _, _ in flight.parts:
+                call.fail(refusal)
         self._take_back(flight)
         if judged is not Meaning.TOO_LARGE:
             self._refuse(refusal)
@@ -279,9 +291,20 @@ class Lane:
         # Of what was handed over nothing may be claimed; of these it is sure that they were not written.
         self._refusal = refusal = error if isinstance(error, UnknownTopic) else Unavailable(*error.args)
         self._ledger.refused(refusal)
+        self._evacuate(str(refusal))
         for call in self._waiting:
             call.fail(refusal)
         self._leave()
+
+    def _evacuate(self, reason: str) -> None:
+        """Hand over whoever waits for an answer, those of the batch under way first: they were called first. It may still be written."""
+        if self._relief is None:
+            return
+        flying = [] if self._flight is None else [part.call for part in self._flight.parts if not part.call.waiting]
+        stranded = [call.strand() for call in (*flying, *self._waiting) if not call.future.done()]
+        self._leave()
+        if stranded:
+            self._relief.relieve(self._topic, self._partition, stranded, reason)
 
     def _leave(self) -> None:
         """Let out of the queue who was answered or is on board with everything."""

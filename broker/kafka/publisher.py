@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from structlog.typing import FilteringBoundLogger
 
-    from broker.interface import Message
+    from broker.interface import Message, Relief
     from broker.kafka.catalogue import Catalogue
     from broker.kafka.producers import Producers
     from runtime.clock import Clock
@@ -47,6 +47,7 @@ class KafkaPublisher(Publisher):
         servers: str,
         ack_timeout: float,
         max_pending_bytes: int,
+        relief: Relief | None,
     ) -> None:
         self._producers = producers
         self._catalogue = catalogue
@@ -55,6 +56,7 @@ class KafkaPublisher(Publisher):
         self._servers = servers
         self._ack_timeout = ack_timeout
         self._max_pending_bytes = max_pending_bytes
+        self._relief = relief
         self._loop = asyncio.get_running_loop()
         self._ledger = Ledger(clock, metrics)
         self._lanes: dict[tuple[str, int], Lane] = {}
@@ -64,7 +66,14 @@ class KafkaPublisher(Publisher):
         self._silent_since: float | None = None
         self._closed = False
 
-    def publish(self, topic: str, partition: int, messages: Sequence[Message]) -> asyncio.Future[None]:
+    def publish(
+        self,
+        topic: str,
+        partition: int,
+        messages: Sequence[Message],
+        *,
+        precious: bool = False,  # noqa: ARG002  # the interface's
+    ) -> asyncio.Future[None]:
         """Hand over messages; see the interface. A topic that nobody asked about yet is judged in the future, not at once."""
         future: asyncio.Future[None] = self._loop.create_future()
         if self._closed:
@@ -123,7 +132,7 @@ class KafkaPublisher(Publisher):
         await self._producers.close(drained=drained)
 
     def _open(self, topic: str, partition: int) -> Lane:
-        lane = Lane(topic, partition, self._catalogue, self._producers, self._ledger, self._log)
+        lane = Lane(topic, partition, self._catalogue, self._producers, self._ledger, self._log, self._relief)
         self._lanes[topic, partition] = lane
         task = asyncio.create_task(lane.run(), name=f"kafka publisher {topic}/{partition}")
         self._tasks[task] = (topic, partition)

@@ -10,7 +10,13 @@ import pytest
 
 from broker.interface import NotAcknowledged, Unavailable
 from broker.kafka import publisher as publisher_module
+from broker.spool.flags import OPEN, SPOOLED
+from broker.spool.publisher import SpooledPublisher
+from broker.spool.spool import Spool
+from runtime.clock import SystemClock
+from runtime.metrics import Metrics
 from runtime.settings import BrokerSettings
+from tests.broker.backend import quiet_log
 from tests.broker.callers import Callers
 from tests.broker.log_contents import contents, message
 from tests.broker.member import Member
@@ -20,6 +26,7 @@ from tests.kafka.fixtures import running
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from broker.interface import Broker
     from tests.broker.backend import Backend
@@ -118,3 +125,29 @@ async def test_everything_closes_in_time_without_a_broker(
     await broker.close()
     assert time.monotonic() - began < 12
     assert {type(future.exception()) for future in pending} == {NotAcknowledged}
+
+
+async def test_with_a_spool_every_call_is_acknowledged_while_kafka_is_away_and_order_holds(
+    backend: Backend, broker: Broker, kafka_cluster: KafkaCluster, tmp_path: Path
+) -> None:
+    topic = await backend.topic(broker, 2)
+    metrics = Metrics()
+    spool = Spool(str(tmp_path / "spool"), 1 << 30, metrics, quiet_log(), SystemClock())
+    await spool.start({topic: 2})
+    await spool.drain_into(await broker.publisher())
+    publisher = SpooledPublisher(await broker.publisher(relief=spool), spool)
+    callers = Callers(publisher, topic, 2).start()
+    await callers.until_more(100)
+    await asyncio.to_thread(kafka_cluster.pause)
+    await eventually(lambda: spool.state(topic, 0) == spool.state(topic, 1) == SPOOLED, "both lanes spooled")
+    assert publisher.fault() is None, "it takes what comes"
+    await callers.until_more(500)
+    await asyncio.to_thread(kafka_cluster.resume)
+    await eventually(lambda: spool.state(topic, 0) == spool.state(topic, 1) == OPEN, "both lanes drained")
+    await callers.until_more(100)
+    await callers.stop()
+    await publisher.close()
+    await spool.close()
+    assert not callers.in_doubt
+    assert not callers.unavailable
+    callers.check(await contents(broker, topic))

@@ -18,6 +18,8 @@ partitions = {partitions}
 
 [gateway]
 port = {ports.gateway}
+spool_path = "{data}/spool"
+spool_max_bytes = {spool_max_bytes}
 drain_seconds = 10
 
 [forwarder]
@@ -82,6 +84,7 @@ class Log:
     """Which broker a world uses. Without `bootstrap_servers` it is the embedded one, in the world's own folder."""
 
     bootstrap_servers: str | None = None
+    spool: bool = True
 
     def toml(self, data: Path) -> str:
         if self.bootstrap_servers is None:
@@ -91,6 +94,14 @@ class Log:
 
 def write(path: Path, *, log: Log, ports: Ports, shops: Sequence[Shop], data: Path, partitions: int) -> None:
     """Write the configuration to `path`; the world's data is to be in `data`."""
-    parts = [HEAD.format(partitions=partitions, broker=log.toml(data), ports=ports, data=data)]
+    parts = [
+        HEAD.format(
+            partitions=partitions,
+            broker=log.toml(data),
+            ports=ports,
+            data=data,
+            spool_max_bytes=1 << 30 if log.spool else 0,
+        )
+    ]
     parts += [STOREFRONT.format(shop=shop, ports=ports) for shop in shops]
     path.write_text("".join(parts))

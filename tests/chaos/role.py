@@ -8,11 +8,13 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import orjson
 import psutil
+from prometheus_client.parser import text_string_to_metric_families
 
 from runtime.parent import Leash
 
@@ -81,15 +83,20 @@ class Role:
         """Return why it is not ready, nothing when it is. Raises EndedByItselfError."""
         self.require_alive()
         try:
-            connection = http.client.HTTPConnection("127.0.0.1", self._admin_port, timeout=5)
-            try:
-                connection.request("GET", "/readyz")
-                answer = orjson.loads(connection.getresponse().read())
-            finally:
-                connection.close()
+            answer = orjson.loads(self._admin("/readyz"))
         except (OSError, http.client.HTTPException) as error:
             return {"process": f"does not answer: {error!r}"}
         return {} if answer["ready"] else dict(answer["reasons"])
+
+    def gauge(self, name: str) -> float:
+        """Return the sum of a metric over its labels."""
+        families = text_string_to_metric_families(self._admin("/metrics").decode())
+        return sum(sample.value for family in families if family.name == name for sample in family.samples)
+
+    def _admin(self, path: str) -> bytes:
+        with closing(http.client.HTTPConnection("127.0.0.1", self._admin_port, timeout=5)) as connection:
+            connection.request("GET", path)
+            return connection.getresponse().read()
 
     def wait_ready(self, seconds: float = READY_SECONDS) -> None:
         """Wait until /readyz says so."""

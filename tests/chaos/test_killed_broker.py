@@ -1,4 +1,6 @@
-"""Kafka itself is killed under load: the gateway says 503 and claims nothing, recovers by itself, and no promise is broken."""
+"""Kafka itself is killed under load. With a spool the gateway accepts all the same; without one it says 503, claims nothing and recovers by
+itself. No promise is broken.
+"""
 
 from __future__ import annotations
 
@@ -27,6 +29,10 @@ if TYPE_CHECKING:
 pytestmark = [pytest.mark.chaos, pytest.mark.kafka, pytest.mark.timeout(TIMEOUT)]
 
 KILLS = 1 if SHORT else 5
+LONG_ONLY = pytest.mark.skipif(
+    SHORT, reason="what a gateway without a spool says is tested in tests/gateway too: make chaos"
+)
+SPOOLED = 100
 NOT_DURABLE = "503 NOT_DURABLE"
 DEADLINE = 60.0
 UNDER_WAY_SECONDS = 0.5
@@ -41,6 +47,20 @@ async def _until(condition: Callable[[], bool], what: str, seconds: float = DEAD
 
 
 async def _break(world: World, kafka: KafkaCluster, traffic: Traffic) -> None:
+    """Kill Kafka for as long as it takes the gateway to spool, and see that it drains; `KILLS` times while the traffic lasts."""
+    gateway = world.role("gateway")
+    for share in range(1, KILLS + 1):
+        await _until(partial(_sent, traffic, share * EVENTS / (KILLS + 1)), "traffic flows", TIMEOUT)
+        await asyncio.to_thread(kafka.kill)
+        await _until(lambda: gateway.gauge("sluice_spool_records") > SPOOLED, "the gateway spools")
+        acknowledged = traffic.acknowledged
+        await _until(partial(_accepted, traffic, acknowledged), "the gateway accepts while Kafka is away")
+        assert gateway.unready() == {}, "it takes what comes"
+        await asyncio.to_thread(kafka.restart)
+        await _until(lambda: gateway.gauge("sluice_spool_records") == 0, "the spool is drained")
+
+
+async def _break_without_a_spool(world: World, kafka: KafkaCluster, traffic: Traffic) -> None:
     """Kill Kafka for as long as it takes the gateway to say so, and see that it recovers; `KILLS` times while the traffic lasts."""
     gateway = world.role("gateway")
     for share in range(1, KILLS + 1):
@@ -68,21 +88,23 @@ def _accepted(traffic: Traffic, more_than: int) -> bool:
     return traffic.acknowledged > more_than
 
 
+@pytest.mark.parametrize("spool", [True, pytest.param(False, marks=LONG_ONLY)], ids=["spool", "no spool"])
 async def test_kafka_is_killed_and_comes_back(
-    make_world: Callable[..., World], kafka_cluster: KafkaCluster, session: aiohttp.ClientSession
+    make_world: Callable[..., World], kafka_cluster: KafkaCluster, session: aiohttp.ClientSession, *, spool: bool
 ) -> None:
-    world = make_world(shop_names("acme", "beta"), Log(kafka_cluster.bootstrap_servers))
+    world = make_world(shop_names("acme", "beta"), Log(kafka_cluster.bootstrap_servers, spool=spool))
     await asyncio.to_thread(world.start, "sandbox", "gateway", "forwarder")
     upstream = Upstream(world, session)
     await upstream.set(calm())
     traffic = Traffic(world, EVENTS, rate())
     async with asyncio.TaskGroup() as group:
-        group.create_task(_break(world, kafka_cluster, traffic))
+        breaking = _break if spool else _break_without_a_spool
+        group.create_task(breaking(world, kafka_cluster, traffic))
         await traffic.run()
     world.notes += [traffic.summary(), f"Kafka killed: {KILLS}"]
     audit = await require_promises_kept(world, upstream, traffic.ledgers)
     assert audit.code == 0
-    assert traffic.answers(NOT_DURABLE) > 0
+    assert (traffic.answers(NOT_DURABLE) > 0) is not spool
     assert [world.role(name).starts for name in ("gateway", "forwarder")] == [1, 1]
     for name in ("gateway", "forwarder"):
         world.role(name).require_alive()

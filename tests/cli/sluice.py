@@ -27,6 +27,7 @@ partitions = 3
 {broker}
 [gateway]
 port = {gateway}
+spool_path = "{folder}/spool"
 [admin]
 port = {admin}
 [sandbox]

@@ -44,12 +44,16 @@ class RecordingPublisher(Publisher):
 
     def __init__(self) -> None:
         self.published: list[Published] = []
+        self.precious: list[bool] = []
         self.refuses: BrokerError | None = None
         self.fails: BrokerError | None = None
         self.held: list[asyncio.Future[None]] | None = None
         self._changed = asyncio.Event()
 
-    def publish(self, topic: str, partition: int, messages: Sequence[Message]) -> asyncio.Future[None]:
+    def publish(
+        self, topic: str, partition: int, messages: Sequence[Message], *, precious: bool = False
+    ) -> asyncio.Future[None]:
+        self.precious.append(precious)
         if self.refuses is not None:
             raise self.refuses
         future: asyncio.Future[None] = asyncio.get_running_loop().create_future()

@@ -1,0 +1,198 @@
+"""The spool: an embedded log of its own, a lane for each topic partition, which drains into Kafka when that is back.
+
+G3 holds by one rule: while a lane is not OPEN, everything that comes for it goes behind what is spooled. That it is not is seen to, once
+more, after an append is durable and before its caller hears of it; it is OPEN again under the lock that every append needs, when nothing is
+left.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from broker.embedded.broker import EmbeddedBroker
+from broker.embedded.timing import Timing
+from broker.interface import BrokerError, TopicPartition, Unavailable, UnknownTopic
+from broker.spool.drain import Drain
+from broker.spool.flags import LANES, OPEN, Flags
+from broker.spool.inspection import Guard, inspect
+from broker.spool.lanes import GROUP, lane_spec, place_of
+from broker.spool.publisher import pass_on
+from broker.spool.room import Room
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping, Sequence
+
+    from structlog.typing import FilteringBoundLogger
+
+    from broker.embedded.publisher import EmbeddedPublisher
+    from broker.interface import Message, Publisher, Stranded
+    from runtime.clock import Clock
+    from runtime.metrics import Metrics
+
+ACK_TIMEOUT_SECONDS: Final = 10.0
+_PENDING_BYTES: Final = 128 * 1024 * 1024
+_TRY_SECONDS: Final = 1.0
+_TIMING: Final = Timing(retention=1.0)
+
+
+class Spool:
+    """One gateway's. Life: construct → `start` → `drain_into` → `state`, `append`, `relieve` … → `close`. Several processes may share one
+    directory.
+    """
+
+    def __init__(self, path: str, max_bytes: int, metrics: Metrics, log: FilteringBoundLogger, clock: Clock) -> None:
+        self._path = Path(path)
+        self._max_bytes = max_bytes
+        self._metrics = metrics
+        self._log = log.bind(spool=path)
+        self._clock = clock
+        self._guard: Guard | None = None
+        self._store = EmbeddedBroker(path, metrics, log, clock, _TIMING, skip_damaged=True)
+        self._lanes: dict[tuple[str, int], tuple[int, str]] = {}
+        self._flags: Flags | None = None
+        self._publisher: EmbeddedPublisher | None = None
+        self._room: Room | None = None
+        self._drain: Drain | None = None
+        self._next_try = float("-inf")
+
+    async def start(self, partitions: Mapping[str, int]) -> None:
+        """Open lanes for these topics, by their partition counts, and find what was left. Raises Unavailable when the directory cannot be
+        used.
+        """
+        try:
+            self._guard = await asyncio.to_thread(Guard, self._path)
+            if self._guard.alone:
+                await self._inspect()
+            await self._store.start()
+            self._guard.share()
+            self._flags = await asyncio.to_thread(Flags, self._path / "flags")
+        except OSError as error:
+            raise Unavailable(
+                f"the spool {self._path} cannot be used: {error.strerror}; set gateway.spool_path"
+            ) from error
+        await self._store.ensure_topics([lane_spec(topic, count) for topic, count in partitions.items()])
+        ids = await self._store.partition_ids()
+        for name, its_ids in ids.items():
+            if max(its_ids) >= LANES:
+                raise Unavailable(f"the spool {self._path} has had more than {LANES} lanes: empty it, and remove it")
+            topic, count = place_of(name)
+            if partitions.get(topic) == count:
+                self._lanes |= {(topic, number): (id_, name) for number, id_ in enumerate(its_ids)}
+        await self._flag_what_is_left(ids)
+        self._publisher = await self._store.publisher(ack_timeout=ACK_TIMEOUT_SECONDS, max_pending_bytes=_PENDING_BYTES)
+        self._room = Room(self._store, self._max_bytes, self._clock, self._metrics.spool_bytes)
+        await self._room.start()
+
+    async def drain_into(self, publisher: Publisher) -> None:
+        """Begin to hand what is spooled to `publisher`, which is the spool's from now on."""
+        assert self._flags is not None  # noqa: S101  # started
+        ids = await self._store.partition_ids()
+        lanes = {TopicPartition(name, number): id_ for name, its in ids.items() for number, id_ in enumerate(its)}
+        self._drain = Drain(self._store, publisher, self._flags, lanes, self._metrics, self._log, self._clock)
+        await self._drain.start()
+
+    def state(self, topic: str, partition: int) -> int:
+        """Return how the partition's lane is: OPEN, SPOOLED or CLOSING. Does not wait."""
+        lane = self._lanes.get((topic, partition))
+        return OPEN if lane is None or self._flags is None else self._flags[lane[0]]
+
+    def append(
+        self, topic: str, partition: int, messages: Sequence[Message], *, precious: bool = False
+    ) -> asyncio.Future[None]:
+        """Spool messages of a partition; the future is done when they are on the disk, with the lane's flag set. `precious` ones may
+        use the last tenth of the room. Raises SpoolFull, RecordTooLarge, UnknownTopic, Full, Unavailable.
+        """
+        assert self._room is not None  # noqa: S101  # started
+        assert self._publisher is not None  # noqa: S101  # started
+        fault, now = self._publisher.fault(), self._clock.monotonic()
+        if fault is not None:
+            # Who waits for a disk that takes nothing waits for long: one a second finds out whether it does again.
+            if now < self._next_try:
+                raise Unavailable(fault)
+            self._next_try = now + _TRY_SECONDS
+        self._room.take(messages, precious=precious)
+        return self._append(topic, partition, messages)
+
+    def relieve(self, topic: str, partition: int, stranded: Sequence[Stranded], reason: str) -> None:
+        """Take over what Kafka does not acknowledge; see `broker.interface.Relief`. It was let in already, so no bound turns it away."""
+        lane = self._lanes.get((topic, partition))
+        if lane is not None and self._flags is not None:
+            if not self._flags[lane[0]]:
+                self._log.warning("spooling", topic=topic, partition=partition, reason=reason)
+            self._flags.spool(lane[0])
+        for call in stranded:
+            try:
+                written = self._append(topic, partition, call.messages)
+            except BrokerError as error:
+                _fail(call.future, error)
+            else:
+                written.add_done_callback(partial(pass_on, to=call.future))
+
+    def fault(self) -> str | None:
+        """Return why nothing more can be spooled, in an operator's words; None while it can. Does not wait."""
+        if self._publisher is None or self._room is None:
+            return f"the spool {self._path} is not open"
+        return self._publisher.fault() or self._room.fault()
+
+    async def close(self) -> None:
+        """Write what is handed over, stop draining; what is spooled stays for the next start. Idempotent."""
+        if self._drain is not None:
+            await self._drain.close()
+        if self._room is not None:
+            await self._room.close()
+        await self._store.close()
+        if self._flags is not None:
+            self._flags.close()
+            self._flags = None
+        if self._guard is not None:
+            self._guard.release()
+
+    def _append(self, topic: str, partition: int, messages: Sequence[Message]) -> asyncio.Future[None]:
+        if self._publisher is None or self._flags is None:
+            raise Unavailable(f"the spool {self._path} is not open")
+        lane = self._lanes.get((topic, partition))
+        if lane is None:
+            raise UnknownTopic(f"the spool has no lane for {topic}/{partition}")
+        id_, name = lane
+        written = self._publisher.publish(name, partition, messages)
+        # Before the caller's own callbacks: they are called in the order in which they were added.
+        written.add_done_callback(partial(self._flag, lane=id_))
+        return written
+
+    def _flag(self, written: asyncio.Future[None], lane: int) -> None:
+        # It may be OPEN since the call, by who drained the lane before this was written.
+        if not written.cancelled() and written.exception() is None and self._flags is not None:
+            self._flags.keep(lane)
+
+    async def _inspect(self) -> None:
+        found = await asyncio.to_thread(inspect, self._path)
+        if found.torn_pages:
+            self._log.warning("spool torn at its end: what is no whole transaction is not used", pages=found.torn_pages)
+        if found.damage is not None:
+            aside = self._path.with_name(f"{self._path.name}.damaged-{int(self._clock.now())}")
+            await asyncio.to_thread(self._path.rename, aside)
+            self._log.error("spool damaged: events in it cannot be delivered", reason=found.damage, kept_in=str(aside))
+
+    async def _flag_what_is_left(self, ids: Mapping[str, Collection[int]]) -> None:
+        assert self._flags is not None  # noqa: S101  # `start` opened them
+        left = 0
+        ranges = await self._store.log_ranges(ids)
+        commits = await self._store.committed(GROUP, ids)
+        for name, its_ids in ids.items():
+            for number, id_ in enumerate(its_ids):
+                place = TopicPartition(name, number)
+                commit = commits[place]
+                waiting = ranges[place].end - (ranges[place].start if commit is None else commit.offset)
+                if waiting:
+                    self._flags.spool(id_)
+                    left += waiting
+        if left:
+            self._log.warning("spool found: it is drained before anything new", records=left)
+
+
+def _fail(future: asyncio.Future[None], error: BrokerError) -> None:
+    if not future.done():
+        future.set_exception(error)
