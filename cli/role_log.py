@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 MAX_BYTES = 32 * 1024 * 1024
+MOST_SHOWN = 300
+"""How many characters of a fact are shown; the file has all of it."""
 ALARMING = frozenset({"warning", "error", "critical"})
 _NOT_FACTS = frozenset({"timestamp", "level", "event", "role", "exception"})
 
@@ -84,6 +86,11 @@ class RoleLog:
 
 
 def _text(entry: dict[str, Any]) -> str:
-    """Return what to show of a log line: the event and its facts."""
-    facts = [f"{name}={value}" for name, value in entry.items() if name not in _NOT_FACTS]
+    """Return what to show of a log line: the event and its facts. A vendor's answer is for the file."""
+    facts = [f"{name}={_shown(value)}" for name, value in entry.items() if name not in _NOT_FACTS]
     return " ".join([str(entry.get("event", "")), *facts])
+
+
+def _shown(value: Any) -> str:
+    text = str(value)
+    return text if len(text) <= MOST_SHOWN else f"{text[:MOST_SHOWN]}…"

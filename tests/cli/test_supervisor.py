@@ -9,6 +9,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 import aiohttp
+import orjson
 import psutil
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
@@ -153,3 +154,11 @@ def test_a_log_that_grows_too_long_is_moved_and_begins_anew(tmp_path: Path, monk
     assert log.last_line == "MemoryError"
     assert log.path.with_suffix(".log.1").read_bytes() == line * 3
     assert log.path.read_bytes().startswith(line)
+
+
+def test_of_a_long_fact_the_beginning_is_shown(tmp_path: Path) -> None:
+    log = RoleLog(tmp_path, "scheduler")
+    line = {"level": "warning", "event": "vendor refused", "answer": "x" * 4096, "reason": "no"}
+    log.path.write_bytes(orjson.dumps(line) + b"\n")
+    (alarm,) = log.news()
+    assert alarm.text == f"vendor refused answer={'x' * 300}… reason=no"
