@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from broker.factory import open_broker
 from broker.startup import ready_broker
 from runtime.faults import dotted
+from runtime.memory import give_back_large_blocks
 from scheduler.backoffs import Backoffs
 from scheduler.estate import Surroundings
 from scheduler.estates import Estates
@@ -34,6 +35,8 @@ async def main(settings: Settings, process: Process) -> None:
 
     Raises OperatorError when a topic is missing that must not be created.
     """
+    # Pieces of a large pull go from thread to thread.
+    give_back_large_blocks()
     broker = open_broker(settings.broker, process.metrics, process.log, process.clock)
     async with AsyncExitStack() as stack:
         stack.push_async_callback(broker.close)
