@@ -20,7 +20,7 @@ from schemas.exports import TOTAL_BUCKET, fingerprint
 from schemas.ledger import NO_BUCKET, Shard, shard_key
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
 
     from broker.interface import Message
@@ -40,6 +40,7 @@ CREATE TABLE rows (
     until TEXT NOT NULL, slot INTEGER NOT NULL, fingerprint TEXT, revision INTEGER NOT NULL,
     PRIMARY KEY (export, bucket, dimensions)
 ) WITHOUT ROWID;
+-- Only of buckets that are divided.
 CREATE TABLE shards (export TEXT NOT NULL, bucket TEXT NOT NULL, count INTEGER NOT NULL, PRIMARY KEY (export, bucket)) WITHOUT ROWID;
 CREATE TABLE restoring (key TEXT PRIMARY KEY, value BLOB) WITHOUT ROWID;
 CREATE TABLE outgoing (bucket TEXT NOT NULL, dimensions TEXT NOT NULL, content BLOB, revision INTEGER NOT NULL);
@@ -105,27 +106,20 @@ class Cache:
         self._connection.execute("BEGIN")
         self._live: dict[str, int] = {}
 
-    def restore(self, key: str, value: bytes | None) -> None:
-        """Take a shard's record as it stands in the ledger; a later one of the same key replaces it, None takes it away."""
-        if value is None:
-            self._connection.execute("DELETE FROM restoring WHERE key = ?", (key,))
-        else:
-            self._connection.execute("INSERT OR REPLACE INTO restoring VALUES (?, ?)", (key, value))
+    def restore(self, records: Iterable[tuple[str, bytes | None]]) -> None:
+        """Take shards' records as they stand in the ledger, by key; a later one of the same key replaces it, None takes it away."""
+        latest = dict(records)
+        self._connection.executemany(
+            "DELETE FROM restoring WHERE key = ?", [(key,) for key in latest if latest[key] is None]
+        )
+        self._connection.executemany(
+            "INSERT OR REPLACE INTO restoring VALUES (?, ?)", [item for item in latest.items() if item[1] is not None]
+        )
 
     def restored(self) -> None:
         """Make rows of the shards that are left."""
-        for key, value in self._connection.execute("SELECT key, value FROM restoring"):
-            export, bucket, *part = key.split("/")
-            count = int(part[0].partition("of")[2]) if part else 1
-            shard = msgspec.json.decode(value, type=Shard)
-            self._connection.execute("INSERT OR REPLACE INTO shards VALUES (?, ?, ?)", (export, bucket, count))
-            self._connection.executemany(
-                "INSERT OR REPLACE INTO rows VALUES (?, ?, ?, ?, ?, ?, ?)",
-                (
-                    (export, bucket, dimensions, shard.end, _slot(dimensions), print_, revision)
-                    for dimensions, (print_, revision) in shard.rows.items()
-                ),
-            )
+        self._connection.executemany("INSERT OR REPLACE INTO shards VALUES (?, ?, ?)", self._restored_parts())
+        self._connection.executemany("INSERT OR REPLACE INTO rows VALUES (?, ?, ?, ?, ?, ?, ?)", self._restored_rows())
         self._connection.execute("DELETE FROM restoring")
         self._connection.execute("COMMIT")
 
@@ -192,9 +186,8 @@ class Cache:
             ).fetchone()
             count = _parts(size + rows * _ROW_BYTES)
             before = self._count(export, bucket)
-            if before is not None and before != count:
-                yield from ((shard_key(export, bucket, index, before), None, ()) for index in range(before))
             if before != count:
+                yield from ((shard_key(export, bucket, index, before), None, ()) for index in range(before))
                 self._connection.execute("INSERT OR REPLACE INTO shards VALUES (?, ?, ?)", (export, bucket, count))
             indexes = {slot % count for slot in slots} if before == count else range(count)
             for index in sorted(indexes):
@@ -215,6 +208,20 @@ class Cache:
         self._connection.close()
         with contextlib.suppress(FileNotFoundError):  # closed before
             self._path.unlink()
+
+    def _restored_parts(self) -> Iterator[tuple[str, str, int]]:
+        """Yield the buckets whose rows are divided, with the number of parts."""
+        for (key,) in self._connection.execute("SELECT key FROM restoring WHERE key GLOB '*/*/*'"):
+            export, bucket, part = key.split("/")
+            yield export, bucket, int(part.partition("of")[2])
+
+    def _restored_rows(self) -> Iterator[tuple[str, str, str, str, int, str | None, int]]:
+        decoder = msgspec.json.Decoder(Shard)
+        for key, value in self._connection.execute("SELECT key, value FROM restoring ORDER BY key"):
+            export, bucket, *_ = key.split("/")
+            shard = decoder.decode(value)
+            for dimensions, (print_, revision) in shard.rows.items():
+                yield export, bucket, dimensions, shard.end, _slot(dimensions), print_, revision
 
     def _take(self, export: str, staged: Staged, change: Change) -> None:
         print_ = fingerprint(staged.content)
@@ -263,11 +270,11 @@ class Cache:
         query = f"SELECT bucket, dimensions FROM rows WHERE export = ? AND {which} AND fingerprint IS NOT NULL"  # noqa: S608  # one of two texts of our own
         yield from self._connection.execute(query, (export, *values))
 
-    def _count(self, export: str, bucket: str) -> int | None:
+    def _count(self, export: str, bucket: str) -> int:
         found = self._connection.execute(
             "SELECT count FROM shards WHERE export = ? AND bucket = ?", (export, bucket)
         ).fetchone()
-        return None if found is None else int(found[0])
+        return 1 if found is None else int(found[0])
 
     def _shard(self, export: str, bucket: str, index: int, count: int) -> bytes:
         rows: dict[str, tuple[str | None, int]] = {}

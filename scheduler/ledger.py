@@ -185,16 +185,23 @@ async def _cache(path: Path) -> AsyncIterator[Cache]:
 
 
 async def _read(broker: Broker, ledger: Ledger, cache: Cache) -> None:
+    shards: list[tuple[str, bytes | None]] = []
+    size = 0
     async with aclosing(_records(broker, ledger.partition)) as records:
         async for key, value in records:
             if "/" in key and not key.startswith(ACCOUNT_PREFIX):
-                cache.restore(key, value)
+                shards.append((key, value))
+                size += len(key) + len(value or b"")
+                if size > CHUNK_BYTES:
+                    await in_thread(cache.restore, shards)
+                    shards, size = [], 0
             elif value is None:
                 ledger.exports.pop(key, None)
             elif key.startswith(ACCOUNT_PREFIX):
                 ledger.accounts[key.removeprefix(ACCOUNT_PREFIX)] = msgspec.json.decode(value, type=AccountState)
             else:
                 ledger.exports[key] = msgspec.json.decode(value, type=ExportState)
+    await in_thread(cache.restore, shards)
     await in_thread(cache.restored)
 
 

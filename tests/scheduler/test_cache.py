@@ -139,8 +139,7 @@ def test_the_ledgers_shards_give_the_same_state_to_the_next_owner(cache: Cache, 
     assert max(sizes) <= MAX_SHARD_BYTES
     assert ledger[b"e/2026-11-01T00:00:00Z"] is None  # one shard was enough for ten
     heir = Cache(tmp_path / "heir.sqlite")
-    for key, value in ledger.items():
-        heir.restore(key.decode(), value)
+    heir.restore((key.decode(), value) for key, value in ledger.items())
     heir.restored()
     assert heir.live("e") == cache.live("e") == 2500
     same = [(0, f"channel {number:05} {'x' * 100}", 1.0) for number in range(2500)]
