@@ -198,12 +198,12 @@ class AccountWork:
     async def _settle(self, question: Question, outcomes: Sequence[Answer | PullError], began: float) -> None:
         work = question.work
         change: Change | None = None
-        error = await question.settle(outcomes)
-        if error is None:
-            try:
+        try:
+            error = await question.settle(outcomes)
+            if error is None:
                 change = await self._delivery.publish(question, self._account_now)
-            except ExportRefused as refused:
-                error = refused
+        except (ExportRefused, Retryable) as unpublished:
+            error = unpublished
         if error is not None:
             await self._fail(work, error)
             self._report.failed(work, question.step.window, error, self._clock.monotonic() - began)

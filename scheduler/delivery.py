@@ -36,7 +36,7 @@ class Delivery:
     async def publish(self, question: Question, account: Callable[[], AccountState]) -> Change | None:
         """Publish all of an answered question, and return what that changed; None when it is held back.
 
-        `account`: the account's state, which is written along. Raises ExportRefused, BrokerError.
+        `account`: the account's state, which is written along. Raises ExportRefused, BrokerError; Retryable when the disk fails.
         """
         work, stage = question.work, question.stage
         pieces = await question.at_stage(stage.pieces)

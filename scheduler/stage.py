@@ -50,7 +50,8 @@ EVERYTHING: Final = Piece("", None)
 class Stage:
     """The rows of one pull, by bucket and dimensions. Life: made → `sink` and `answered` for each ask → read → `close`.
 
-    One thread at a time. Once it is `on_disk`, everything but `sink` and `answered` may wait for the disk.
+    One thread at a time. Once it is `on_disk`, everything but `sink` and `answered` may wait for the disk, and
+    raise Retryable when that fails.
     """
 
     def __init__(self) -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import resource
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 import pytest
 
+from scheduler.errors import Retryable
 from scheduler.plan import Plan, Shape, Window
 from scheduler.sources.interface import Answer, Found
 from scheduler.stage import EVERYTHING, MEMORY_BYTES, PIECE_BYTES, Piece, Stage
@@ -34,6 +36,11 @@ def stage() -> Iterator[Stage]:
 def put(sink: AskSink, day: int, channel: str, filling: str = "") -> None:
     bucket = Window(FIRST + day * DAY, FIRST + (day + 1) * DAY)
     sink.put(Found(bucket, {"channel": channel}, {"TURNOVER": day}, {"filling": filling}))
+
+
+def put_many(sink: AskSink, days: int) -> None:
+    for day in range(days):
+        put(sink, day, "a", ON_DISK)
 
 
 def kept(stage: Stage, piece: Piece = EVERYTHING) -> list[tuple[str, str]]:
@@ -107,6 +114,18 @@ def test_pieces_hold_whole_buckets_and_together_all_rows(stage: Stage) -> None:
         [(f"{day + 1:02}", channel) for day in days for channel in "ab"] for days in ((0, 1), (2, 3), (4,))
     ]
     assert [piece.low for piece in pieces[1:]] == [piece.high for piece in pieces[:-1]]
+
+
+def test_a_disk_that_takes_no_more_is_a_fault_that_may_pass(stage: Stage) -> None:
+    sink = stage.sink(an_ask())
+    put(sink, 0, "a", ON_DISK)
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, hard))
+    try:
+        with pytest.raises(Retryable, match="cannot be staged on disk"):
+            put_many(sink, 100)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
 def test_a_row_without_a_bucket_is_a_fault_where_there_are_buckets(stage: Stage) -> None:
