@@ -11,8 +11,10 @@ import psutil
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from cli.up import roles
 from examples import shop
 from examples.figures import Figures, tally
+from runtime import config
 from tests.cli.sluice import Installation, finish, install
 from tests.cli.waiting import until
 
@@ -199,6 +201,8 @@ async def test_the_demo_balances_and_a_second_day_adds_up_although_the_scheduler
         done = await finish(process, signal.SIGINT)
     assert_shows(text, first, first, "shop")
     assert answer == {"ready": True}
+    (build,) = (family for family in families if family.name == "sluice_build_info")
+    assert sorted(sample.labels["role"] for sample in build.samples) == sorted(ROLES)
     assert published(families) == {"shop-overview": "scheduler", "shop-profit-daily": "scheduler"}
     assert (done.code, done.err) == (0, "")
     assert "\x1b" not in text, "no control codes where there is no terminal"
@@ -253,7 +257,7 @@ async def test_an_export_that_says_something_else_is_told_and_a_role_that_dies_s
     assert done.code == 1
 
 
-async def test_a_killed_up_leaves_nothing_behind_and_the_next_counts_what_was_sent(pulling: Installation) -> None:
+async def test_a_killed_up_and_a_second_ctrl_c_leave_nothing_behind(pulling: Installation) -> None:
     async with pulling.started("up", "--demo") as process:
         await printed(process, "admin")
         children = roles_of(process)
@@ -270,13 +274,29 @@ async def test_a_killed_up_leaves_nothing_behind_and_the_next_counts_what_was_se
             text = await printed(again, SERVING)
             assert sorted(children) == sorted(ROLES)
             assert not any(child.is_running() for child in children.values())
+            other = await pulling.run("up")
+            children = roles_of(again)
+            children["gateway"].suspend()  # it will never drain
+            again.send_signal(signal.SIGINT)
+            await printed(again, "draining")
             done = await finish(again, signal.SIGINT)
 
     assert "day 2" in text
     assert "other traffic" in text, "what got in before it was killed counts"
     assert "elsewhere" in text, "and what the sandbox was sent directly"
     assert "balanced: every event is accounted for" in text
-    assert done.code == 0
+    assert other.code == 1
+    assert other.err == f"sluice: another `sluice up` is running on {pulling.data}; stop it, or change broker.path\n"
+    assert done.code == 128 + signal.SIGINT
+    await until(lambda: not any(child.is_running() for child in children.values()))
+
+
+def test_without_exports_there_is_no_scheduler(sluice: Installation) -> None:
+    without = config.load(sluice.config, {})
+    add_exports(sluice, "shop")
+
+    assert roles(without) == WITHOUT_EXPORTS
+    assert roles(config.load(sluice.config, {})) == ROLES
 
 
 async def test_a_port_in_use_names_the_key_to_change(sluice: Installation) -> None:
@@ -297,26 +317,6 @@ async def test_the_demo_sends_nothing_to_a_real_ingestion_api(sluice: Installati
 
     assert done.code == 1
     assert done.err == "sluice: --demo: no storefront delivers to the sandbox, and made-up orders go nowhere else\n"
-
-
-async def test_a_second_up_is_refused_and_a_second_ctrl_c_ends_everything_at_once(sluice: Installation) -> None:
-    async with sluice.started("up") as process:
-        text = await printed(process, SERVING)
-        families = await metrics(sluice)
-        second = await sluice.run("up")
-        roles = roles_of(process)
-        roles["gateway"].suspend()  # it will never drain
-        process.send_signal(signal.SIGINT)
-        await printed(process, "draining")
-        done = await finish(process, signal.SIGINT)
-
-    (build,) = (family for family in families if family.name == "sluice_build_info")
-    assert sorted(sample.labels["role"] for sample in build.samples) == sorted(WITHOUT_EXPORTS)
-    assert "scheduler" not in text, "without exports there is none"
-    assert second.code == 1
-    assert second.err == f"sluice: another `sluice up` is running on {sluice.data}; stop it, or change broker.path\n"
-    assert done.code == 128 + signal.SIGINT
-    await until(lambda: not any(role.is_running() for role in roles.values()))
 
 
 @pytest.mark.kafka
