@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 
+from cli.printable import printable
+
 if TYPE_CHECKING:
     from runtime.clock import Clock
 
@@ -21,6 +23,6 @@ def console() -> Console:
 
 
 def notice(console: Console, clock: Clock, role: str, text: str) -> None:
-    """Print what a role has to say, with the local time."""
+    """Print what a role has to say, with the local time. A vendor's own words may be in it."""
     at = time.strftime("%H:%M:%S", time.localtime(clock.now()))
-    console.print(f"{at} {role:10}{text}", soft_wrap=True)
+    console.print(f"{at} {role:10}{printable(text)}", soft_wrap=True)

@@ -61,13 +61,13 @@ class Overview:
 
 @dataclass(frozen=True, slots=True)
 class Exports:
-    """What came of one round of pulls. `overview`: None where no export tells it, or that rests; `in_time`: whether each pull
-    came to an end, good or bad.
+    """What came of one round of pulls. `overview`: None where no export tells it, or that rests; `hopeless`: whether another
+    round would change nothing, because nobody pulls, or a vendor refuses for good.
     """
 
     pulled: Sequence[Pulled]
     overview: Overview | None
-    in_time: bool
+    hopeless: bool
 
 
 class Pulls:
@@ -95,10 +95,11 @@ class Pulls:
         pulls = [Pull(export.name, nonce) for export in self._exports if export.name not in paused]
         outcomes, book = await self._ended(pulls, nonce, console)
         rows = {export.name: await self._rows(export) for export in self._exports}
+        states = [book.state(pull.export) for pull in pulls]
         return Exports(
             [self._pulled(export, book, rows[export.name], outcomes) for export in self._exports],
             self._told(rows, paused),
-            in_time=None not in outcomes.values(),
+            hopeless=None in outcomes.values() or any(state and state.status == "stopped" for state in states),
         )
 
     async def _ended(

@@ -132,7 +132,7 @@ class Demo:
             verdict.exports = await self._pulls.again(self._console)
             if not verdict.balanced:
                 await self._compare(verdict, days)
-            if verdict.balanced or not verdict.exports.in_time:
+            if verdict.balanced or verdict.exports.hopeless:
                 return
 
     async def _dead_letters(self) -> AsyncIterator[Record]:

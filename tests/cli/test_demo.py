@@ -143,7 +143,7 @@ def test_what_does_not_agree_is_told(changes: dict[str, object], told: str) -> N
 
 def exports(overview: Sums | None, fault: str = "") -> Exports:
     pulled = [Pulled("shop-overview", "tolinku", "overview", 1, 0, 0.1, fault)]
-    return Exports(pulled, Overview("shop-overview", overview), in_time=True)
+    return Exports(pulled, Overview("shop-overview", overview), hopeless=False)
 
 
 def test_what_an_export_says_must_agree_too() -> None:
