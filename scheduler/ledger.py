@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 from collections import defaultdict
 from contextlib import aclosing, asynccontextmanager
 from typing import TYPE_CHECKING, Any, Final, TypeVar
@@ -13,7 +14,7 @@ import msgspec
 from broker.interface import BrokerError, Full, RecordTooLarge, Unavailable
 from runtime.errors import one_line
 from scheduler.cache import Cache, TooMuch
-from scheduler.errors import ExportRefused
+from scheduler.errors import ExportRefused, Retryable
 from scheduler.publication import Publication, Target, together
 from scheduler.uninterrupted import in_thread, uninterrupted
 from schemas.ledger import ACCOUNT_PREFIX, AccountState, ExportState, account_key
@@ -30,6 +31,8 @@ _T = TypeVar("_T")
 
 CHUNK_BYTES: Final = 256 * 1024
 """How much of a pull is in memory at once on its way into the transaction."""
+
+_CACHE_FAILS: Final = "what was published cannot be kept on disk to compare with"
 
 
 class Ledger:
@@ -73,7 +76,8 @@ class Ledger:
         """Publish what a piece of a pull changed: rows, tombstones, shards and states, all or nothing; return what that was, None when it
         was not accepted. What else waits for its turn may go along, in one transaction with it.
 
-        Raises ExportRefused when the log does not take a row or the whole, BrokerError as `write`.
+        Raises ExportRefused when the log does not take a row or the whole; Retryable when the disk fails on which they wait; BrokerError
+        as `write`.
         """
         await self._to_its_end(self._publish(publication))
         return publication.change
@@ -86,6 +90,8 @@ class Ledger:
                     await self._publish_with_others(publication)
         except (RecordTooLarge, Full, TooMuch) as error:
             raise ExportRefused(f"the log does not take what was pulled: {error}") from error
+        except sqlite3.OperationalError as error:
+            raise Retryable(f"{_CACHE_FAILS}: {error}") from error
         finally:
             self._waiting.remove(publication)
 
@@ -113,7 +119,7 @@ class Ledger:
                 async with self._transaction() as transaction:
                     await self._hand_over(transaction, group)
                     await transaction.publish(LEDGER, self.partition, _states(exports, accounts))
-                await in_thread(self._cache.commit)
+                await self._keep()
         finally:
             if self._cache.changing:
                 await in_thread(self._cache.rollback)
@@ -121,6 +127,13 @@ class Ledger:
         self.accounts.update(accounts)
         for each in group:
             each.done = True
+
+    async def _keep(self) -> None:
+        try:
+            await in_thread(self._cache.commit)
+        except sqlite3.OperationalError as error:
+            self._doubt = f"{_CACHE_FAILS}: {error}"  # the log has what the cache now lacks
+            raise Unavailable(self._doubt) from error
 
     async def _hand_over(self, transaction: Transaction, group: Sequence[Publication]) -> None:
         ledger = Target(LEDGER, self.partition)
@@ -168,7 +181,10 @@ async def taken_over(broker: Broker, partition: int, directory: Path) -> AsyncIt
         # Each time a file of its own: an earlier one may still be on its way out.
         async with _cache(directory / f"ledger-{partition}-{uuid4().hex}.sqlite") as cache:
             ledger = Ledger(partition, publisher, cache)
-            await _read(broker, ledger, cache)
+            try:
+                await _read(broker, ledger, cache)
+            except sqlite3.OperationalError as error:
+                raise Unavailable(f"{_CACHE_FAILS}: {error}") from error
             yield ledger
     finally:
         await uninterrupted(asyncio.create_task(publisher.close()))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -15,11 +16,12 @@ import structlog
 from pydantic import SecretStr
 
 from broker.factory import open_broker
-from broker.interface import TransactionalPublisher
+from broker.interface import TransactionalPublisher, Unavailable
 from runtime.clock import SystemClock
 from runtime.metrics import Metrics
 from runtime.settings import AccountSettings, BrokerSettings, ExportSettings
-from scheduler.errors import ExportRefused
+from scheduler.cache import Cache
+from scheduler.errors import ExportRefused, Retryable
 from scheduler.ledger import CHUNK_BYTES, taken_over
 from scheduler.plan import Plan, Shape, Window
 from scheduler.publication import Publication, Target
@@ -145,6 +147,39 @@ async def test_one_that_the_log_does_not_take_spoils_no_other(broker: Broker, tm
         assert again is not None
         assert again.new == 1
     assert await turnovers(broker) == dict.fromkeys(names, 1.5)
+
+
+def _full(*_: object) -> None:
+    raise sqlite3.OperationalError("database or disk is full")
+
+
+async def test_a_full_disk_is_waited_for_and_nothing_is_published(
+    broker: Broker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with taken_over(broker, 0, tmp_path) as ledger:
+        with monkeypatch.context() as full:
+            full.setattr(Cache, "apply", _full)
+            with pytest.raises(Retryable, match="disk is full"):
+                await ledger.publish(publication("e0", staged("e0", 1.5)))
+        assert await turnovers(broker) == {}
+        await ledger.publish(publication("e0", staged("e0", 1.5)))
+    assert await turnovers(broker) == {"e0": 1.5}
+
+
+async def test_what_the_log_has_and_the_cache_lacks_is_read_again(
+    broker: Broker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with taken_over(broker, 0, tmp_path) as ledger:
+        with monkeypatch.context() as full:
+            full.setattr(Cache, "commit", _full)
+            with pytest.raises(Unavailable, match="disk is full"):
+                await ledger.publish(publication("e0", staged("e0", 1.5)))
+        with pytest.raises(Unavailable, match="not certain"):
+            await ledger.publish(publication("e0", staged("e0", 1.5)))
+    async with taken_over(broker, 0, tmp_path) as heir:
+        again = await heir.publish(publication("e0", staged("e0", 1.5)))
+    assert again is not None
+    assert (again.new, again.unchanged) == (0, 1)
 
 
 async def test_of_many_records_of_one_shard_the_next_owner_knows_the_last(broker: Broker, tmp_path: Path) -> None:
