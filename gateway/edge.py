@@ -10,6 +10,7 @@ from aiohttp import web
 from gateway import cors, decode
 from gateway.answer import Answer, HttpDate
 from gateway.body import read_body
+from gateway.client_address import client_headers
 from gateway.errors import Refusal
 from gateway.identity import repeated_request_id, request_ids
 from gateway.report import Exchange
@@ -78,6 +79,7 @@ class Edge:
         self._log = log
         self._request_ids = request_ids()
         self._date = HttpDate()
+        self._client = client_headers(settings.record_client)
         self._routes: Mapping[str, tuple[str, Callable[[web.BaseRequest, Exchange], Awaitable[Body]]]] = {
             TRACK: ("track", self._track),
             BATCH: ("batch", self._batch),
@@ -168,7 +170,8 @@ class Edge:
         idempotency_key = request.headers.get("Idempotency-Key")
         if idempotency_key is not None:
             request_id = repeated_request_id(storefront.name, idempotency_key, body)
-        return Handed(self._intake.hand_over(storefront, events, request_id), accepted, faults)
+        pending = self._intake.hand_over(storefront, events, request_id, self._client(request))
+        return Handed(pending, accepted, faults)
 
     async def _body(self, request: web.BaseRequest, exchange: Exchange) -> bytes:
         key = header_key(request.headers)

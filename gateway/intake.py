@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from structlog.typing import FilteringBoundLogger
 
     from broker.interface import Message, Publisher
+    from gateway.client_address import ClientHeaders
     from gateway.decode import Events, Good, Refused
     from gateway.storefronts import Storefront
     from runtime.clock import Clock
@@ -48,15 +49,17 @@ class Intake:
         self._log = log
         self._spread = itertools.count()
 
-    def hand_over(self, storefront: Storefront, events: Events, request_id: str) -> Pending:
-        """Hand the events to the publisher; never waits. What comes back holds nothing of them: their many small objects are let go
-        while the processor still has them at hand, and not when the acknowledgement comes.
+    def hand_over(self, storefront: Storefront, events: Events, request_id: str, client: ClientHeaders = ()) -> Pending:
+        """Hand the events, with the headers that say who sent them, to the publisher; never waits. What comes back holds nothing of them:
+        their many small objects are let go while the processor still has them at hand, and not when the acknowledgement comes.
         """
         failure: BrokerError | None = None
         futures: list[asyncio.Future[None]] = []
         precious = not PRECIOUS.isdisjoint(events.good.types)
         try:
             for partition, messages in self._records(storefront, events.good, request_id):
+                if client:
+                    messages = [(key, value, [*headers, *client]) for key, value, headers in messages]  # noqa: PLW2901 - the common case copies nothing
                 futures.append(self._publisher.publish(storefront.topic, partition, messages, precious=precious))
             if events.refused:
                 futures.append(self._reject(storefront, events.refused, request_id, precious=precious))

@@ -48,7 +48,7 @@ def topics(settings: Settings) -> list[TopicSpec]:
 
 def not_in_force(settings: Settings) -> list[str]:
     """Return the keys of the configuration that were set and that this version of the gateway does not act on."""
-    not_acted_on = {"workers", "record_client"}
+    not_acted_on = {"workers"}
     default = type(settings.gateway)()
     return [f"gateway.{key}" for key in sorted(not_acted_on) if getattr(settings.gateway, key) != getattr(default, key)]
 

@@ -71,6 +71,6 @@ async def test_a_port_in_use_is_one_clear_error() -> None:
 
 
 def test_settings_that_this_version_does_not_act_on_are_named() -> None:
-    settings = Settings(storefronts=[storefront("acme")], gateway=GatewaySettings(workers=4, record_client="full"))
-    assert not_in_force(settings) == ["gateway.record_client", "gateway.workers"]
+    settings = Settings(storefronts=[storefront("acme")], gateway=GatewaySettings(workers=4))
+    assert not_in_force(settings) == ["gateway.workers"]
     assert not_in_force(Settings()) == []
