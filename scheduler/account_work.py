@@ -94,12 +94,16 @@ class AccountWork:
         if wanted is None:
             return
         cancelled = wanted.cancel != before.cancel or wanted.status == "paused"
-        if cancelled and (task := self._under_way.get(name)) is not None:
+        task = self._under_way.pop(name, None) if cancelled else None
+        if task is not None:
+            # It stays busy until the ledger has the command: nobody begins it once more meanwhile.
             task.cancel()
             await asyncio.wait([task])
             wanted = work.obey(command) or work.state
         await self._write(work, wanted)
         work.obeyed(before)
+        if task is not None:
+            work.busy = False
         if wanted.status == "active" and before.status == "stopped":
             await self._unpark()
         self._plan(work)
@@ -118,9 +122,10 @@ class AccountWork:
                 if written is not None and written is not known:
                     # A pull that was cancelled meanwhile has not heard of it.
                     work.state = written
-                work.busy = False
-                del self._under_way[work.plan.name]
-                self._plan(work)
+                if self._under_way.get(work.plan.name) is task:
+                    del self._under_way[work.plan.name]
+                    work.busy = False
+                    self._plan(work)
 
         task.add_done_callback(ended)
 
