@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
@@ -18,11 +19,14 @@ from gateway.limits import InFlight, TokenBucket
 from gateway.report import Reporter
 from gateway.server import make_server
 from gateway.storefronts import Storefronts
+from gateway.workers import supervise
+from runtime import worker
 from runtime.errors import listen_failed
 from schemas.events import EVENT_TYPES
 from schemas.topics import REJECTED, events_spec, events_topic, rejected_spec
 
 if TYPE_CHECKING:
+    import socket
     from collections.abc import AsyncIterator
 
     from broker.interface import Broker, Publisher
@@ -33,6 +37,8 @@ if TYPE_CHECKING:
 MAX_IN_FLIGHT_BYTES = 64 * 1024 * 1024
 ACK_TIMEOUT_SECONDS = 10.0
 BACKLOG = 1024
+NOTICE_SHARE = 0.05
+"""Of the drain's time, how long it goes on to listen after readiness has turned false."""
 FLUSH_SHARE = 0.25
 """Of the drain's time, what is kept for the publisher after the last request."""
 
@@ -46,20 +52,15 @@ def topics(settings: Settings) -> list[TopicSpec]:
     ]
 
 
-def not_in_force(settings: Settings) -> list[str]:
-    """Return the keys of the configuration that were set and that this version of the gateway does not act on."""
-    not_acted_on = {"workers"}
-    default = type(settings.gateway)()
-    return [f"gateway.{key}" for key in sorted(not_acted_on) if getattr(settings.gateway, key) != getattr(default, key)]
-
-
 async def main(settings: Settings, process: Process) -> None:
     """Serve until the process is asked to stop, then drain: requests in flight are answered, what they published is flushed.
 
     Raises OperatorError when the port cannot be had or a topic is missing that must not be created.
     """
-    for key in not_in_force(settings):
-        process.log.warning("not in force yet: this version does not act on it", key=key)
+    listener = worker.listener(os.environ)
+    if settings.gateway.workers > 1 and listener is None:
+        await supervise(settings, process)
+        return
     broker = open_broker(settings.broker, process.metrics, process.log, process.clock)
     try:
         if not await ready_broker(broker, topics(settings), process, create=settings.broker.create_topics):
@@ -67,10 +68,12 @@ async def main(settings: Settings, process: Process) -> None:
         async with publishing(settings, process, broker) as publisher:
             process.health.add("broker", publisher.fault)
             edge = await build(settings, process, broker, publisher)
-            async with listening(edge, settings, process) as port:
+            async with listening(edge, settings, process, listener) as port:
                 process.started(url=f"http://{settings.gateway.host}:{port}", storefronts=len(settings.storefronts))
                 await process.stopping.wait()
                 edge.draining = True
+                # Who sends to whom is told, and some are told late.
+                await process.clock.sleep(settings.gateway.drain_seconds * NOTICE_SHARE)
             await publisher.close(settings.gateway.drain_seconds * FLUSH_SHARE)
     finally:
         await broker.close()
@@ -102,7 +105,7 @@ async def build(settings: Settings, process: Process, broker: Broker, publisher:
     process.metrics.initialise_gateway(names, EVENT_TYPES)
     largest = settings.gateway.max_batch_events
     rates = {
-        each.name: TokenBucket(each.events_per_second, process.clock, burst=largest)
+        each.name: TokenBucket(max(1, each.events_per_second // settings.gateway.workers), process.clock, burst=largest)
         for each in settings.storefronts
         if each.events_per_second is not None
     }
@@ -120,15 +123,23 @@ async def build(settings: Settings, process: Process, broker: Broker, publisher:
 
 
 @asynccontextmanager
-async def listening(edge: Edge, settings: Settings, process: Process) -> AsyncIterator[int]:
-    """Listen, and yield the port. On leaving no new connection is taken, requests in flight have their time to be answered."""
+async def listening(
+    edge: Edge, settings: Settings, process: Process, listener: socket.socket | None = None
+) -> AsyncIterator[int]:
+    """Listen, where the configuration says or on `listener`, and yield the port. On leaving no new connection is taken, requests in flight
+    have their time to be answered.
+    """
     host, port = settings.gateway.host, settings.gateway.port
-    drain = settings.gateway.drain_seconds * (1 - FLUSH_SHARE)
+    drain = settings.gateway.drain_seconds * (1 - FLUSH_SHARE - NOTICE_SHARE)
     server = make_server(edge)
     runner = web.ServerRunner(server, handle_signals=False, shutdown_timeout=drain / 2)
     await runner.setup()
     try:
-        site = web.TCPSite(runner, host, port, backlog=BACKLOG)
+        site: web.BaseSite = (
+            web.TCPSite(runner, host, port, backlog=BACKLOG)
+            if listener is None
+            else web.SockSite(runner, listener, backlog=BACKLOG)
+        )
         try:
             await site.start()
         except OSError as error:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 PREFIX: Final = "SLUICE_"
 DELIMITER: Final = "__"
-NOT_SETTINGS: Final = ("SLUICE_LOG_LEVEL", "SLUICE_LOG_FORMAT", "SLUICE_DEBUG", "SLUICE_PARENT_FD")
+NOT_SETTINGS: Final = ("SLUICE_LOG_LEVEL", "SLUICE_LOG_FORMAT", "SLUICE_DEBUG", "SLUICE_PARENT_FD", "SLUICE_WORKER_FD")
 """Variables of ours that set no key: runtime.logs and runtime.parent tell what they do."""
 
 _CLOSE: Final = 0.85

@@ -25,6 +25,8 @@ from prometheus_client import (
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from prometheus_client.registry import Collector
+
 EVENT_RESULTS: Final = ("accepted", "refused", "rate_limited", "unavailable")
 DELIVERY_RESULTS: Final = ("delivered", "dead_lettered")
 QUOTA_KINDS: Final = ("rate", "quota", "plan", "auth")
@@ -91,6 +93,12 @@ class Metrics:
         self._add_broker()
         self._add_forwarder()
         self._add_scheduler()
+
+    def show(self, collector: Collector) -> None:
+        """Show what `collector` collects from now on, and nothing that is counted here."""
+        for mine in list(self.registry._collector_to_names):  # noqa: SLF001  # the library has no list of them
+            self.registry.unregister(mine)
+        self.registry.register(collector)
 
     def _add_gateway(self) -> None:
         self.gateway_events_total = self._counter(

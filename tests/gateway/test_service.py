@@ -8,7 +8,7 @@ import aiohttp
 import pytest
 import structlog
 
-from gateway.service import build, listening, not_in_force
+from gateway.service import build, listening
 from runtime.clock import SystemClock
 from runtime.errors import OperatorError
 from runtime.health import Health
@@ -68,9 +68,3 @@ async def test_a_port_in_use_is_one_clear_error() -> None:
         with pytest.raises(OperatorError, match=rf"127\.0\.0\.1:{port}"):
             async with listening(edge, taken, process):
                 pass
-
-
-def test_settings_that_this_version_does_not_act_on_are_named() -> None:
-    settings = Settings(storefronts=[storefront("acme")], gateway=GatewaySettings(workers=4))
-    assert not_in_force(settings) == ["gateway.workers"]
-    assert not_in_force(Settings()) == []

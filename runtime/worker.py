@@ -1,0 +1,31 @@
+"""How a worker of a role learns that it is one: its parent hands it the socket to listen on."""
+
+from __future__ import annotations
+
+import os
+import socket
+from typing import TYPE_CHECKING, Final
+
+from runtime.errors import OperatorError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+WORKER_FD: Final = "SLUICE_WORKER_FD"
+
+
+def listener(environ: Mapping[str, str]) -> socket.socket | None:
+    """Return the socket that the parent listens on for this process; None when it is no worker. Raises OperatorError when there is none of
+    that number.
+    """
+    value = environ.get(WORKER_FD)
+    if not value:
+        return None
+    try:
+        descriptor = int(value)
+        os.set_inheritable(descriptor, False)  # noqa: FBT003  # it is for this process
+        return socket.socket(fileno=descriptor)
+    except (ValueError, OSError) as error:
+        raise OperatorError(
+            f'{WORKER_FD}: "{value}" is no open socket; a gateway sets it for its workers, unset it'
+        ) from error
