@@ -99,7 +99,7 @@ class Ledger:
         group = together(publication, self._waiting)
         try:
             await self._publish_all(group)
-        except (RecordTooLarge, Full):
+        except (RecordTooLarge, Full, TooMuch):
             if len(group) == 1:
                 raise
             for each in group:

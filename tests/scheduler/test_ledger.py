@@ -20,7 +20,7 @@ from broker.interface import TransactionalPublisher, Unavailable
 from runtime.clock import SystemClock
 from runtime.metrics import Metrics
 from runtime.settings import AccountSettings, BrokerSettings, ExportSettings
-from scheduler.cache import Cache
+from scheduler.cache import TRANSACTION_BYTES, Cache
 from scheduler.errors import ExportRefused, Retryable
 from scheduler.ledger import CHUNK_BYTES, taken_over
 from scheduler.plan import Plan, Shape, Window
@@ -134,7 +134,11 @@ async def test_what_waits_for_the_partition_goes_in_one_transaction(
         assert {name: state.rows for name, state in heir.exports.items()} == dict.fromkeys(names, 1)
 
 
-async def test_one_that_the_log_does_not_take_spoils_no_other(broker: Broker, tmp_path: Path) -> None:
+@pytest.mark.parametrize("most", [TRANSACTION_BYTES, 3_000])
+async def test_one_that_the_log_does_not_take_spoils_no_other(
+    broker: Broker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, most: int
+) -> None:
+    monkeypatch.setattr("scheduler.cache.TRANSACTION_BYTES", most)
     names = [f"e{number}" for number in range(MANY)]
     stages = {name: staged(name, 1.5) for name in names} | {"e7": staged("e7", 1.5, blob="x" * 5_000)}
     async with taken_over(broker, 0, tmp_path) as ledger:
