@@ -169,6 +169,8 @@ class Estate:
         sources.append(source)
         now = around.clock.now()
         works = [ExportWork(plan, *_schedules(plan), ledger.exports.get(plan.name), now) for plan in plans]
+        for work in works:
+            around.report.took_over(work)
         delivery = Delivery(ledger, around.partitions, around.clock)
         return AccountWork(works, source, budget, ledger, delivery, around.backoffs, around.clock, around.report)
 

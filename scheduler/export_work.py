@@ -121,6 +121,8 @@ class ExportWork:
             reason=state.reason if status == state.status else "",
             retry_at="" if lifted else state.retry_at,
             tasks=tasks,
+            # Until it has run, whoever takes over finds it due.
+            due=state.due if command.run == state.run else "",
             backfills=[backfill.id for backfill in command.backfills],
             run=command.run,
             cancel=command.cancel,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from scheduler.errors import AccountRefused, ExportRefused, Parked, PullError, Retryable
@@ -42,6 +43,12 @@ class Report:
             for kind in ("rate", "quota", "plan"):
                 metrics.export_quota_errors_total.labels(source, plan.account.name, kind)
             metrics.export_pull_seconds.labels(source)
+
+    def took_over(self, work: ExportWork) -> None:
+        """Tell what the ledger knows of an export."""
+        if work.state.succeeded:
+            success = datetime.fromisoformat(work.state.succeeded).timestamp()
+            self._metrics.export_last_success_timestamp_seconds.labels(work.plan.name).set(success)
 
     def pulled(self, question: Question, change: Change, seconds: float) -> None:
         """Tell of a step that was published."""

@@ -6,13 +6,17 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
+import structlog
 from msgspec.structs import replace
 from pydantic import SecretStr
 
+from runtime.clock import SystemClock
+from runtime.metrics import Metrics
 from runtime.settings import AccountSettings, ExportSettings
 from scheduler.export_work import ExportWork, text
 from scheduler.plan import Plan, Shape, Window
 from scheduler.question import as_span
+from scheduler.report import Report
 from scheduler.schedule import Schedule
 from schemas.commands import Backfill, ExportCommand
 from schemas.ledger import ExportState, VendorJob
@@ -129,3 +133,22 @@ def test_a_vendor_job_over_all_time_is_taken_up_with_its_own_window() -> None:
     again = later.next(NOW.timestamp() + 60)
     assert again is not None
     assert as_span(again.window) == job.window
+
+
+def test_a_run_that_was_obeyed_and_not_carried_out_is_due_for_whoever_takes_over() -> None:
+    pulled = replace(a_work().state, due=NOW.isoformat())
+    work = a_work(state=pulled)
+    assert work.due > NOW.timestamp()
+    obeyed = work.obey(ExportCommand(run="1"))
+    assert obeyed is not None
+    assert a_work(state=obeyed).due == NOW.timestamp()
+
+
+def test_who_takes_over_tells_when_it_succeeded_last() -> None:
+    metrics = Metrics()
+    report = Report(metrics, SystemClock(), structlog.get_logger("test"))
+    name = "sluice_export_last_success_timestamp_seconds"
+    report.took_over(a_work())
+    assert metrics.registry.get_sample_value(name, {"export": "e"}) is None
+    report.took_over(a_work(state=replace(a_work().state, succeeded=NOW.isoformat())))
+    assert metrics.registry.get_sample_value(name, {"export": "e"}) == NOW.timestamp()
