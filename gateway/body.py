@@ -42,6 +42,27 @@ async def read_body(request: web.BaseRequest, limit: int, in_flight: InFlight) -
     return body
 
 
+async def read_raw(request: web.BaseRequest, limit: int, in_flight: InFlight) -> bytes | None:
+    """Return the body as it was sent, whatever it is, or None for a request without; it is counted as by `read_body`.
+
+    Raises Refusal: TOO_LARGE, BAD_REQUEST, OVERLOADED; then nothing is counted.
+    """
+    if not request.body_exists:
+        return None
+    length = request.content_length
+    if length is not None and length > limit:
+        raise _too_large(limit)
+    reserved = limit if length is None else length
+    in_flight.take(reserved)
+    try:
+        body = await _read(request, limit)
+    except BaseException:
+        in_flight.give_back(reserved)
+        raise
+    in_flight.give_back(reserved - len(body))
+    return body
+
+
 async def _read(request: web.BaseRequest, limit: int) -> bytes:
     content = request.content
     try:

@@ -14,6 +14,7 @@ from gateway.client_address import client_headers
 from gateway.errors import Refusal
 from gateway.identity import repeated_request_id, request_ids
 from gateway.report import Exchange
+from gateway.routes import BATCH, TRACK, place_of
 from gateway.storefronts import header_key
 from runtime.metrics import UNKNOWN_EVENT_TYPE
 
@@ -25,15 +26,16 @@ if TYPE_CHECKING:
     from gateway.decode import Events
     from gateway.intake import Intake, Pending
     from gateway.limits import InFlight
+    from gateway.passage import Passage
     from gateway.report import Reporter
+    from gateway.routes import Place
     from gateway.storefronts import Storefront, Storefronts
     from runtime.clock import Clock
     from runtime.settings import GatewaySettings
 
-ECOMMERCE = "/v1/api/analytics/ecommerce"
-TRACK = f"{ECOMMERCE}/track"
-BATCH = f"{ECOMMERCE}/batch"
 OTHER = "other"
+PASSED_ON = frozenset({"query", "passage", "user", OTHER})
+"""Routes on which no events come."""
 JSON = "application/json"
 
 Body: TypeAlias = bytes
@@ -65,6 +67,7 @@ class Edge:
         settings: GatewaySettings,
         storefronts: Storefronts,
         intake: Intake,
+        passage: Passage,
         in_flight: InFlight,
         reporter: Reporter,
         clock: Clock,
@@ -73,6 +76,7 @@ class Edge:
         self._settings = settings
         self._storefronts = storefronts
         self._intake = intake
+        self._passage = passage
         self._in_flight = in_flight
         self._reporter = reporter
         self._monotonic = clock.monotonic
@@ -94,10 +98,14 @@ class Edge:
         refusal: Refusal | None = None
         body: Body = b""
         try:
-            if request.method == "OPTIONS":
-                return self._preflight(exchange)
             if handler is None:
-                raise Refusal("NOT_FOUND", "Not found")
+                place = place_of(request.rel_url.raw_path)
+                exchange.route = place.route
+                handler = self._routes.get(place.path, (OTHER, None))[1]
+                if handler is None and request.method != "OPTIONS":
+                    return await self._pass_on(request, exchange, place)
+            if handler is None or request.method == "OPTIONS":
+                return self._preflight(request, exchange)
             if request.method != "POST":
                 raise Refusal("METHOD_NOT_ALLOWED", "Method not allowed", allow="POST, OPTIONS")
             body = await handler(request, exchange)
@@ -110,6 +118,21 @@ class Edge:
             self._reporter.finish(exchange, 200)
             return Answer(body, exchange.request_id, self._date())
         return self._answer(exchange, body, refusal)
+
+    async def close(self) -> None:
+        """Close what leads on from here, after the last request."""
+        await self._passage.close()
+
+    async def _pass_on(self, request: web.BaseRequest, exchange: Exchange, place: Place) -> web.StreamResponse:
+        if place.route == "query":
+            pass_on = self._passage.query
+        elif place.route == "passage":
+            pass_on = self._passage.other
+        else:
+            raise Refusal("NOT_FOUND", "Not found")
+        response = await pass_on(request, exchange, place, self._headers(exchange), last=self.draining)
+        self._reporter.finish(exchange, response.status)
+        return response
 
     async def _track(self, request: web.BaseRequest, exchange: Exchange) -> Body:
         """`POST …/track`: one event. Its fault is the whole answer: 400."""
@@ -188,17 +211,20 @@ class Edge:
             raise Refusal("ORIGIN_NOT_ALLOWED", "Origin is not allowed")
         return storefront
 
-    def _preflight(self, exchange: Exchange) -> web.Response:
+    def _preflight(self, request: web.BaseRequest, exchange: Exchange) -> web.Response:
         origin = exchange.origin
+        passed = None
+        if exchange.route == "passage":
+            passed = request.headers.get("Access-Control-Request-Headers", "")
         exchange.route = "preflight"
         if origin is None or not self._storefronts.allow(origin):
             return self._answer(exchange, b"", Refusal("ORIGIN_NOT_ALLOWED", "Origin is not allowed"))
         self._reporter.finish(exchange, 204)
-        return web.Response(status=204, headers=cors.preflight_headers(origin))
+        return web.Response(status=204, headers=cors.preflight_headers(origin, passed))
 
     def _answer(self, exchange: Exchange, body: Body, refusal: Refusal | None) -> web.Response:
         status = 200
-        headers = {"Content-Type": JSON, "X-Request-Id": exchange.request_id}
+        headers = {"Content-Type": JSON}
         if refusal is not None:
             status = refusal.status
             exchange.code = refusal.code
@@ -209,16 +235,24 @@ class Edge:
                 headers["Allow"] = refusal.allow
             if not exchange.accepted and not exchange.refused:
                 self._count_unidentified(exchange, refusal)
-        origin = exchange.origin
-        if origin is not None and self._storefronts.allow(origin) and exchange.code != "ORIGIN_NOT_ALLOWED":
-            headers.update(cors.answer_headers(origin))
+        headers.update(self._headers(exchange))
         response = web.Response(status=status, body=body, headers=headers)
         if self.draining:
             response.force_close()
         self._reporter.finish(exchange, status)
         return response
 
+    def _headers(self, exchange: Exchange) -> dict[str, str]:
+        """Return the headers that any answer gets."""
+        headers = {"X-Request-Id": exchange.request_id}
+        origin = exchange.origin
+        if origin is not None and self._storefronts.allow(origin) and exchange.code != "ORIGIN_NOT_ALLOWED":
+            headers.update(cors.answer_headers(origin))
+        return headers
+
     def _count_unidentified(self, exchange: Exchange, refusal: Refusal) -> None:
         """Count a request refused as a whole as one refused event of unknown type, so that attempts show beside failures."""
+        if exchange.route in PASSED_ON:
+            return
         if refusal.status < 500 and refusal.code not in ("RATE_LIMITED", "NOT_FOUND", "METHOD_NOT_ALLOWED"):  # noqa: PLR2004 - server errors were counted by their events
             self._reporter.count(exchange.storefront, (UNKNOWN_EVENT_TYPE,), "refused")

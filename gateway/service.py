@@ -16,6 +16,7 @@ from broker.startup import ready_broker
 from gateway.edge import Edge
 from gateway.intake import Intake
 from gateway.limits import InFlight, TokenBucket
+from gateway.passage import Passage
 from gateway.report import Reporter
 from gateway.server import make_server
 from gateway.storefronts import Storefronts
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from broker.interface import Broker, Publisher
+    from gateway.upstream import Limits
     from runtime.process import Process
     from runtime.settings import Settings
     from schemas.topics import TopicSpec
@@ -99,8 +101,12 @@ async def publishing(settings: Settings, process: Process, broker: Broker) -> As
         await spool.close()
 
 
-async def build(settings: Settings, process: Process, broker: Broker, publisher: Publisher) -> Edge:
-    """Return the edge, with the partition counts that the topics have now: they are pinned until the process ends."""
+async def build(
+    settings: Settings, process: Process, broker: Broker, publisher: Publisher, limits: Limits | None = None
+) -> Edge:
+    """Return the edge, with the partition counts that the topics have now: they are pinned until the process ends. `limits`: of what is
+    passed through.
+    """
     names = [each.name for each in settings.storefronts]
     process.metrics.initialise_gateway(names, EVENT_TYPES)
     largest = settings.gateway.max_batch_events
@@ -111,11 +117,22 @@ async def build(settings: Settings, process: Process, broker: Broker, publisher:
     }
     partitions = {name: await broker.partitions(events_topic(name)) for name in names}
     intake = Intake(publisher, await broker.partitions(REJECTED), process.clock, process.log)
+    storefronts = Storefronts(settings.storefronts, partitions, rates)
+    in_flight = InFlight(MAX_IN_FLIGHT_BYTES, process.metrics)
+    passage = Passage(
+        settings.storefronts,
+        storefronts,
+        in_flight,
+        process.log,
+        max_body_bytes=settings.gateway.max_body_bytes,
+        limits=limits,
+    )
     return Edge(
         settings.gateway,
-        Storefronts(settings.storefronts, partitions, rates),
+        storefronts,
         intake,
-        InFlight(MAX_IN_FLIGHT_BYTES, process.metrics),
+        passage,
+        in_flight,
         Reporter(process.metrics, process.log, process.clock),
         process.clock,
         process.log,
@@ -149,6 +166,7 @@ async def listening(
         await _answered(server, drain / 2)
     finally:
         await runner.cleanup()
+        await edge.close()
         process.log.info("gateway closed", requests=server.requests_count)
 
 

@@ -54,6 +54,7 @@ class Storefronts:
             self.all.append(storefront)
             for key in (*each.publishable_keys, *each.secret_keys):
                 self._by_key[key.get_secret_value()] = storefront
+        self._secret_keys = frozenset(key.get_secret_value() for each in settings for key in each.secret_keys)
         self._any_origin = any(not each.origins for each in self.all)
         self._origins = frozenset(origin for each in self.all for origin in each.origins)
 
@@ -65,6 +66,22 @@ class Storefronts:
         if storefront is None:
             raise Refusal("INVALID_KEY", "Invalid API key")
         return storefront
+
+    def of_secret_key(self, key: str | None) -> Storefront:
+        """Return whose secret key it is. Raises Refusal: INVALID_KEY, SECRET_KEY_REQUIRED for a publishable one."""
+        storefront = self.of_key(key)
+        if key not in self._secret_keys:
+            raise Refusal("SECRET_KEY_REQUIRED", "Secret key required")
+        return storefront
+
+    def named(self, key: str | None, origin: str | None) -> Storefront | None:
+        """Return the storefront that the key names, else the one that alone lists the origin, else the only one there is; else None."""
+        storefront = self._by_key.get(key or "")
+        if storefront is not None:
+            return storefront
+        listing = [each for each in self.all if origin in each.origins]
+        candidates = listing or self.all
+        return candidates[0] if len(candidates) == 1 else None
 
     def allow(self, origin: str) -> bool:
         """Return whether any storefront allows the origin: all that a preflight, which carries no key, can be asked."""

@@ -18,11 +18,14 @@ from runtime.health import Health
 from runtime.metrics import Metrics
 from runtime.process import Process
 from runtime.settings import GatewaySettings, IngestionSettings, Settings, StorefrontSettings
+from tests.gateway.vendor import serving
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 
     from gateway.edge import Edge
+    from gateway.upstream import Limits
+    from tests.gateway.vendor import Vendor
 
 PARTITIONS = 4
 TRACK = "/v1/api/analytics/ecommerce/track"
@@ -146,7 +149,7 @@ async def start() -> AsyncIterator[Callable[..., Awaitable[Gateway]]]:
     """A function that starts a gateway with the given storefronts and settings."""
     contexts: list[Any] = []
 
-    async def starter(*storefronts: StorefrontSettings, **gateway: Any) -> Gateway:
+    async def starter(*storefronts: StorefrontSettings, limits: Limits | None = None, **gateway: Any) -> Gateway:
         settings = Settings(
             storefronts=list(storefronts or (storefront("acme"),)),
             gateway=GatewaySettings(port=0, drain_seconds=2, **gateway),
@@ -160,7 +163,7 @@ async def start() -> AsyncIterator[Callable[..., Awaitable[Gateway]]]:
             drain_seconds=2,
         )
         publisher = RecordingPublisher()
-        edge = await build(settings, process, Topics(), publisher)
+        edge = await build(settings, process, Topics(), publisher, limits)
         context = listening(edge, settings, process)
         port = await context.__aenter__()
         session = aiohttp.ClientSession(auto_decompress=True)
@@ -177,3 +180,10 @@ async def start() -> AsyncIterator[Callable[..., Awaitable[Gateway]]]:
 async def gateway(start: Callable[..., Awaitable[Gateway]]) -> Gateway:
     """A gateway with one storefront, acme."""
     return await start()
+
+
+@pytest.fixture
+async def vendor() -> AsyncIterator[Vendor]:
+    """An upstream for the storefronts."""
+    async with serving() as vendor:
+        yield vendor
