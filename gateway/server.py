@@ -8,13 +8,18 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import orjson
 from aiohttp import web
-from aiohttp.web_protocol import RequestHandler
+from aiohttp.streams import EMPTY_PAYLOAD
+from aiohttp.web_protocol import RequestHandler, _ErrInfo
 
+from gateway.errors import Refusal
 from gateway.outbox import Outbox
+from gateway.patience import BodyUnreadable, BodyWatch, Patience, SenderTooSlow
 
 if TYPE_CHECKING:
     from asyncio import AbstractEventLoop, BaseTransport
+    from collections.abc import Callable
 
+    from aiohttp.streams import StreamReader
     from aiohttp.web_request import BaseRequest
 
 _Coroutine = TypeVar("_Coroutine")
@@ -23,6 +28,8 @@ KEEP_ALIVE_SECONDS = 75
 READ_BUFFER_BYTES = 256 * 1024
 LINGER_SECONDS = 2.0
 """How long the rest of a body that was refused is read and thrown away, so that its sender gets to see the answer."""
+MAX_CONNECTIONS = 8192
+"""Each takes some 10 KiB while it is idle. What comes above them is told to come again."""
 
 
 class _InPlace:
@@ -49,13 +56,80 @@ class _InPlace:
 class Protocol(RequestHandler):
     """One connection. What cannot be parsed is answered in JSON and logged as what it is: the sender's fault, not ours."""
 
-    __slots__ = ()
+    __slots__ = ("_body", "_body_watch", "_head_bytes", "_head_since", "_patience")
+
+    def __init__(self, server: Server, patience: Patience, **arguments: Any) -> None:
+        super().__init__(server, **arguments)
+        self._patience = patience
+        self._body: StreamReader = EMPTY_PAYLOAD
+        self._body_watch = BodyWatch()
+        self._head_bytes = 0
+        self._head_since = 0.0
 
     def connection_made(self, transport: BaseTransport) -> None:
         """Begin to serve the connection. From here on each of its requests is carried out in the connection's own task."""
         super().connection_made(transport)
         if sys.version_info < (3, 12):
             self._loop = cast("AbstractEventLoop", _InPlace(self._loop))
+        server = cast("Server", self._manager)
+        if len(server._connections) > server.max_connections:  # noqa: SLF001 - its public twin copies the list
+            self._refuse(Refusal("OVERLOADED", "The gateway is overloaded. Please try again later.", retry_after=1))
+
+    def data_received(self, data: bytes) -> None:
+        """Parse what came; note whether a head has begun that is not whole yet, and which body comes now."""
+        body = self._body
+        within_body = not body.is_eof()
+        super().data_received(data)
+        messages = self._messages
+        if messages:
+            latest = messages[-1][1]
+            if within_body and not body.is_eof() and latest is not body:
+                # aiohttp answers a broken frame behind the request whose frame it was, and leaves that one to wait for its end.
+                self._end_body(BodyUnreadable("malformed"))
+            elif len(data) + self._head_bytes > self._patience.head_bytes:
+                self._judge_heads()
+            self._body = latest
+            self._head_bytes = 0
+            self._head_since = 0.0
+        elif data and not within_body and not self._close:
+            self._head_bytes += len(data)
+            self._head_since = self._head_since or self._loop.time()
+            if self._head_bytes > self._patience.head_bytes:
+                self._refuse(_head_too_large())
+
+    def look(self, now: float) -> None:
+        """End a request that comes too slowly; `now` is the event loop's time."""
+        body = self._body
+        if body.is_eof():
+            if self._head_since and now - self._head_since >= self._patience.head_seconds:
+                self._refuse(Refusal("REQUEST_TIMEOUT", "Request head took too long"))
+        elif self._reading_paused or self._buffer_paused:
+            self._body_watch.forget()
+        elif self._body_watch.too_slow(body, now, self._patience):
+            self._end_body(SenderTooSlow("the sender is too slow"))
+
+    def _end_body(self, why: Exception) -> None:
+        """Let whoever reads the body know, and take nothing more from its sender: where the next request would begin is unknown."""
+        self._close = True
+        self._body.set_exception(why)
+        self._body.feed_eof()
+
+    def _refuse(self, refusal: Refusal) -> None:
+        """Answer a request that is not whole, in its turn; then the connection ends."""
+        if self._close or self._force_close:
+            return
+        self._close = True
+        self._messages.append((_ErrInfo(refusal.status, refusal, refusal.message), EMPTY_PAYLOAD))
+        waiter = self._waiter
+        if waiter is not None and not waiter.done():
+            waiter.set_result(None)
+
+    def _judge_heads(self) -> None:
+        """Have heads answered as malformed that came in one piece and are too large."""
+        for place, (message, body) in enumerate(self._messages):
+            headers = () if isinstance(message, _ErrInfo) else message.raw_headers
+            if sum(len(name) + len(value) + 4 for name, value in headers) > self._patience.head_bytes:
+                self._messages[place] = (_ErrInfo(400, _head_too_large(), ""), body)
 
     def send(self, answer: bytes) -> None:
         """Send a whole answer, together with those that other connections get now. Raises ConnectionResetError when the sender is gone."""
@@ -82,36 +156,79 @@ class Protocol(RequestHandler):
         self,
         request: BaseRequest,
         status: int = 500,
-        exc: BaseException | None = None,  # noqa: ARG002 - aiohttp's signature
+        exc: BaseException | None = None,
         message: str | None = None,  # noqa: ARG002 - aiohttp's text may quote the sender: it is not repeated
     ) -> web.StreamResponse:
-        """Answer a request that is no HTTP (400) and close the connection."""
+        """Answer a request that is no HTTP (400), or that is not let through, and close the connection."""
         if request.writer.output_size > 0:
             raise ConnectionError("part of an answer was sent already")
-        code, text = ("INTERNAL", "Internal error") if status >= 500 else ("BAD_REQUEST", "Malformed HTTP request")  # noqa: PLR2004 - the line between their fault and ours
-        response = web.Response(
-            status=status, body=orjson.dumps({"error": text, "code": code}), content_type="application/json"
-        )
+        if isinstance(exc, Refusal):
+            refusal = exc
+        elif status >= 500:  # noqa: PLR2004 - the line between their fault and ours
+            refusal = Refusal("INTERNAL", "Internal error")
+        else:
+            refusal = Refusal("BAD_REQUEST", "Malformed HTTP request")
+        cast("Server", self._manager).told(refusal)
+        headers = {} if refusal.retry_after is None else {"Retry-After": str(refusal.retry_after)}
+        body = orjson.dumps({"error": refusal.message, "code": refusal.code})
+        response = web.Response(status=status, body=body, content_type="application/json", headers=headers)
         response.force_close()
         return response
 
 
-class Server(web.Server):
-    """A server of such connections."""
+def _head_too_large() -> Refusal:
+    return Refusal("BAD_REQUEST", "Request head is too large")
 
-    def __init__(self, handler: Any, **arguments: Any) -> None:
+
+class Server(web.Server):
+    """A server of such connections. `told` hears of what was refused without its handler."""
+
+    def __init__(
+        self,
+        handler: Any,
+        patience: Patience,
+        told: Callable[[Refusal], None],
+        max_connections: int,
+        **arguments: Any,
+    ) -> None:
         super().__init__(handler, **arguments)
         self.outbox = Outbox(asyncio.get_running_loop())
+        self.told = told
+        self.max_connections = max_connections
+        self._patience = patience
+        self._looking = self._loop.call_later(patience.look_seconds, self._look)
 
     def __call__(self) -> RequestHandler:
         """Return the handler of a new connection."""
-        return Protocol(self, loop=self._loop, **self._kwargs)
+        return Protocol(self, self._patience, loop=self._loop, **self._kwargs)
+
+    async def shutdown(self, timeout: float | None = None) -> None:  # noqa: ASYNC109 - aiohttp's
+        """Close every connection; requests under way have `timeout` seconds."""
+        self._looking.cancel()
+        await super().shutdown(timeout)
+
+    def _look(self) -> None:
+        now = self._loop.time()
+        for connection in self.connections:
+            cast("Protocol", connection).look(now)
+        self._looking = self._loop.call_later(self._patience.look_seconds, self._look)
 
 
-def make_server(handler: Any) -> Server:
-    """Return the server around `handler`: bodies come as they were sent, nothing is logged twice."""
+def make_server(
+    handler: Any,
+    told: Callable[[Refusal], None] = lambda _: None,
+    *,
+    patience: Patience | None = None,
+    max_connections: int = MAX_CONNECTIONS,
+) -> Server:
+    """Return the server around `handler`: bodies come as they were sent, nothing is logged twice. `told` is called with each refusal
+    that the handler does not get to see.
+    """
     return Server(
         handler,
+        patience or Patience(),
+        told,
+        max_connections,
         access_log=None,
         auto_decompress=False,
         keepalive_timeout=KEEP_ALIVE_SECONDS,
