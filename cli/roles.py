@@ -10,7 +10,7 @@ import click
 from cli.options import with_exports, with_settings
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Mapping
 
     from runtime.process import Process
     from runtime.settings import Settings
@@ -22,9 +22,10 @@ if TYPE_CHECKING:
 @with_settings
 def gateway(settings: Settings) -> None:
     """Take events over HTTP and publish them."""
-    from gateway.service import main  # noqa: PLC0415  # see above
+    from gateway.contract import pages  # noqa: PLC0415  # see above
+    from gateway.service import main  # noqa: PLC0415
 
-    _run("gateway", settings, main)
+    _run("gateway", settings, main, pages(settings))
 
 
 @click.command
@@ -54,8 +55,14 @@ def sandbox(settings: Settings) -> None:
     _run("sandbox", settings, main)
 
 
-def _run(role: str, settings: Settings, main: Callable[[Settings, Process], Awaitable[None]]) -> NoReturn:
+def _run(
+    role: str,
+    settings: Settings,
+    main: Callable[[Settings, Process], Awaitable[None]],
+    pages: Mapping[str, bytes] | None = None,
+) -> NoReturn:
     from runtime.process import run_role  # noqa: PLC0415  # it brings uvloop and aiohttp, which `--help` does without
 
+    admin_port = settings.admin.port_of(role)
     drain_seconds = settings.gateway.drain_seconds
-    sys.exit(run_role(role, settings, main, admin_port=settings.admin.port_of(role), drain_seconds=drain_seconds))
+    sys.exit(run_role(role, settings, main, admin_port=admin_port, drain_seconds=drain_seconds, pages=pages or {}))

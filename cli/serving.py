@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from cli import greeting, log
 from cli.demo.run import Demo
 from cli.overview import RolesHealth, registry
+from gateway.contract import pages
 from runtime.admin import AdminServer
 from runtime.logs import Logs
 from runtime.signals import StopSignals
@@ -63,6 +64,7 @@ class Serving:
             registry=registry(self._supervisor.children),
             health=self._health,
             log=logs.log,
+            pages=pages(self._settings),
         )
         with StopSignals(lambda _: stopping.set(), self._end_at_once):
             async with admin, self._supervisor:

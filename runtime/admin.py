@@ -1,9 +1,10 @@
-"""The admin server of every role: /livez, /readyz, /metrics."""
+"""The admin server of every role: /livez, /readyz, /metrics, and what the role has to show beside them."""
 
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Self
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Final, Self
 
 import orjson
 from aiohttp import web
@@ -12,6 +13,7 @@ from prometheus_client.exposition import choose_encoder
 from runtime.errors import listen_failed
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from types import TracebackType
 
     from prometheus_client import CollectorRegistry
@@ -21,19 +23,31 @@ if TYPE_CHECKING:
 
 # A probe or a scrape that is under way at the end may finish; nothing else is lost with it.
 _SHUTDOWN_SECONDS = 1.0
+NO_PAGES: Final[Mapping[str, bytes]] = MappingProxyType({})
 
 
 class AdminServer:
-    """Serves the three pages on `host`:`port`; port 0 picks a free one. Life: `async with`, or `start` → `close`."""
+    """Serves the three pages on `host`:`port`; port 0 picks a free one. `pages`: the role's own, in JSON, by their path.
+
+    Life: `async with`, or `start` → `close`.
+    """
 
     def __init__(
-        self, host: str, port: int, *, registry: CollectorRegistry, health: Health, log: FilteringBoundLogger
+        self,
+        host: str,
+        port: int,
+        *,
+        registry: CollectorRegistry,
+        health: Health,
+        log: FilteringBoundLogger,
+        pages: Mapping[str, bytes] = NO_PAGES,
     ) -> None:
         self._host = host
         self._port = port
         self._registry = registry
         self._health = health
         self._log = log
+        self._pages = pages
         self._scrape = asyncio.Lock()
         app = web.Application()
         app.add_routes(
@@ -41,6 +55,7 @@ class AdminServer:
                 web.get("/livez", self._livez),
                 web.get("/readyz", self._readyz),
                 web.get("/metrics", self._metrics),
+                *(web.get(path, self._page) for path in pages),
             ]
         )
         self._runner = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=_SHUTDOWN_SECONDS)
@@ -97,3 +112,6 @@ class AdminServer:
         async with self._scrape:
             page = await asyncio.to_thread(encode, self._registry)
         return web.Response(body=page, headers={"Content-Type": content_type})
+
+    async def _page(self, request: web.Request) -> web.Response:
+        return web.Response(body=self._pages[request.path], content_type="application/json")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 import uvloop
 
 from runtime import parent
-from runtime.admin import AdminServer
+from runtime.admin import NO_PAGES, AdminServer
 from runtime.clock import Clock, SystemClock
 from runtime.errors import exit_code, is_for_operators, one_line
 from runtime.health import Health
@@ -22,7 +22,7 @@ from runtime.watchdog import Watchdog
 
 if TYPE_CHECKING:
     import signal
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Mapping
     from typing import Any
 
     from structlog.typing import FilteringBoundLogger
@@ -93,14 +93,15 @@ def run_role(
     *,
     admin_port: int,
     drain_seconds: float,
+    pages: Mapping[str, bytes] = NO_PAGES,
 ) -> int:
     """Run `main` as this process's role until it returns, and return the exit code.
 
-    Sets up logs, uvloop, metrics, the admin server on `settings.admin.host`:`admin_port` and signals. 0: main returned, in time when it was
-    asked to stop. 1: it did not return within `drain_seconds` of being asked (it was then cancelled), or it failed; one line says why, and
-    an OperatorError may ask for another code. A second signal ends the process at once with 128 + its number; a process that does not end
-    within 3 s of its deadline, a blocked event loop included, is ended with 1. For the main thread; the caller ends the process with the
-    code. Raises OperatorError when the environment asks for logs that there are not.
+    Sets up logs, uvloop, metrics, the admin server on `settings.admin.host`:`admin_port` (with `pages` of the role's own, in JSON, by their
+    path) and signals. 0: main returned, in time when it was asked to stop. 1: it did not return within `drain_seconds` of being asked (it
+    was then cancelled), or it failed; one line says why, and an OperatorError may ask for another code. A second signal ends the process at
+    once with 128 + its number; a process that does not end within 3 s of its deadline, a blocked event loop included, is ended with 1. For
+    the main thread; the caller ends the process with the code. Raises OperatorError when the environment asks for logs that there are not.
     """
     logs = from_environment(role, os.environ)
     logs.route_standard_library()
@@ -130,17 +131,26 @@ def run_role(
                 loop.call_soon_threadsafe(process.stop, number.name)
 
             with StopSignals(ask, logs.flush):
-                return runner.run(_live(process, settings, main, admin_port))
+                return runner.run(_live(process, settings, main, admin_port, pages))
     finally:
         logs.close()
 
 
 async def _live(
-    process: Process, settings: Settings, main: Callable[[Settings, Process], Awaitable[None]], admin_port: int
+    process: Process,
+    settings: Settings,
+    main: Callable[[Settings, Process], Awaitable[None]],
+    admin_port: int,
+    pages: Mapping[str, bytes],
 ) -> int:
     asyncio.get_running_loop().set_exception_handler(_Unhandled(process.log))
     admin = AdminServer(
-        settings.admin.host, admin_port, registry=process.metrics.registry, health=process.health, log=process.log
+        settings.admin.host,
+        admin_port,
+        registry=process.metrics.registry,
+        health=process.health,
+        log=process.log,
+        pages=pages,
     )
     try:
         with parent.watching(os.environ, lambda: process.stop("the supervisor ended")):

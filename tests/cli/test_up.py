@@ -110,6 +110,11 @@ async def metrics(sluice: Installation) -> list[Metric]:
         return list(text_string_to_metric_families(await answer.text()))
 
 
+async def contract(sluice: Installation) -> dict[str, Any]:
+    async with aiohttp.ClientSession() as session, session.get(sluice.url("admin") + "/openapi.json") as answer:
+        return dict(await answer.json())
+
+
 async def something_accepted(sluice: Installation) -> bool:
     samples = (sample for family in await metrics(sluice) for sample in family.samples)
     return any(
@@ -197,10 +202,12 @@ async def test_the_demo_balances_and_a_second_day_adds_up_although_the_scheduler
     async with pulling.started("up", "--demo") as process:
         text = await printed(process, SERVING)
         answer = await ready(pulling)
+        described = await contract(pulling)
         families = await metrics(pulling)
         done = await finish(process, signal.SIGINT)
     assert_shows(text, first, first, "shop")
     assert answer == {"ready": True}
+    assert described["servers"] == [{"url": pulling.url("gateway")}]
     (build,) = (family for family in families if family.name == "sluice_build_info")
     assert sorted(sample.labels["role"] for sample in build.samples) == sorted(ROLES)
     assert published(families) == {"shop-overview": "scheduler", "shop-profit-daily": "scheduler"}

@@ -111,6 +111,16 @@ async def test_many_scrapes_at_once_are_all_answered(client: aiohttp.ClientSessi
     assert min(await asyncio.gather(*(scrape() for _ in range(8)))) > 1000
 
 
+async def test_a_role_has_pages_of_its_own(health: Health, log: FilteringBoundLogger) -> None:
+    pages = {"/openapi.json": b"{}"}
+    server = AdminServer("127.0.0.1", 0, registry=Metrics().registry, health=health, log=log, pages=pages)
+    async with server, aiohttp.ClientSession(f"http://127.0.0.1:{server.port}") as session:
+        async with session.get("/openapi.json") as answer:
+            assert (answer.status, answer.content_type, await answer.read()) == (200, "application/json", b"{}")
+        async with session.get("/livez") as answer:
+            assert answer.status == 200
+
+
 async def test_what_there_is_not(client: aiohttp.ClientSession) -> None:
     async with client.get("/") as missing, client.post("/livez") as refused:
         assert (missing.status, refused.status) == (404, 405)
