@@ -68,7 +68,9 @@ class _Lane:
 
 
 class Drain(RebalanceListener):
-    """Life: construct → `start` → `close`. `lanes` are the numbers of the spool's partitions among the flags."""
+    """Life: construct → `start` → `close`. `lanes` are the numbers of the spool's partitions among the flags, `topics` what the spool
+    calls them.
+    """
 
     def __init__(
         self,
@@ -80,8 +82,9 @@ class Drain(RebalanceListener):
         log: FilteringBoundLogger,
         clock: Clock,
     ) -> None:
+        self.publisher = publisher
+        self.topics = frozenset(place.topic for place in lanes)
         self._store = store
-        self._publisher = publisher
         self._flags = flags
         self._numbers = lanes
         self._metrics = metrics
@@ -95,8 +98,7 @@ class Drain(RebalanceListener):
 
     async def start(self) -> None:
         """Join those who drain. Raises Unavailable."""
-        topics = sorted({place.topic for place in self._numbers})
-        self._subscription = subscription = await self._store.subscribe(GROUP, topics, self)
+        self._subscription = subscription = await self._store.subscribe(GROUP, sorted(self.topics), self)
         self._tasks = [
             asyncio.create_task(self._read(subscription), name="spool reader"),
             asyncio.create_task(self._commit_on(subscription), name="spool commits"),
@@ -222,7 +224,7 @@ class Drain(RebalanceListener):
         wait, told = _FIRST_WAIT_SECONDS, ""
         while True:
             try:
-                await self._publisher.publish(lane.topic, lane.place.partition, messages)
+                await self.publisher.publish(lane.topic, lane.place.partition, messages)
             except BrokerError as error:
                 lane.failing = True
                 if str(error) != told and wait >= _LONGEST_WAIT_SECONDS:

@@ -39,8 +39,8 @@ _TIMING: Final = Timing(retention=1.0)
 
 
 class Spool:
-    """One gateway's. Life: construct → `start` → `drain_into` → `state`, `append`, `relieve` … → `close`. Several processes may share one
-    directory.
+    """One gateway's. Life: construct → `start` → `drain_into` → `state`, `append`, `relieve`, `open_lanes` … → `close`. Several processes
+    may share one directory.
     """
 
     def __init__(self, path: str, max_bytes: int, metrics: Metrics, log: FilteringBoundLogger, clock: Clock) -> None:
@@ -73,26 +73,44 @@ class Spool:
             raise Unavailable(
                 f"the spool {self._path} cannot be used: {error.strerror}; set gateway.spool_path"
             ) from error
-        await self._store.ensure_topics([lane_spec(topic, count) for topic, count in partitions.items()])
-        ids = await self._store.partition_ids()
-        for name, its_ids in ids.items():
-            if max(its_ids) >= LANES:
-                raise Unavailable(f"the spool {self._path} has had more than {LANES} lanes: empty it, and remove it")
-            topic, count = place_of(name)
-            if partitions.get(topic) == count:
-                self._lanes |= {(topic, number): (id_, name) for number, id_ in enumerate(its_ids)}
-        await self._flag_what_is_left(ids)
+        await self._flag_what_is_left(await self.open_lanes(partitions))
         self._publisher = await self._store.publisher(ack_timeout=ACK_TIMEOUT_SECONDS, max_pending_bytes=_PENDING_BYTES)
         self._room = Room(self._store, self._max_bytes, self._clock, self._metrics.spool_bytes)
         await self._room.start()
 
+    async def open_lanes(self, partitions: Mapping[str, int]) -> Mapping[str, tuple[int, ...]]:
+        """Open lanes for these topics, by their partition counts, beside those that are open; return all that there are on the disk, by
+        the spool's own names. Raises Unavailable; then none was opened.
+        """
+        await self._store.ensure_topics([lane_spec(topic, count) for topic, count in partitions.items()])
+        ids = await self._store.partition_ids()
+        if any(max(its_ids) >= LANES for its_ids in ids.values()):
+            raise Unavailable(f"the spool {self._path} has had more than {LANES} lanes: empty it, and remove it")
+        if self._drain is not None:
+            await self._drain_also(self._drain, ids)
+        for name, its_ids in ids.items():
+            topic, count = place_of(name)
+            if partitions.get(topic) == count:
+                self._lanes |= {(topic, number): (id_, name) for number, id_ in enumerate(its_ids)}
+        return ids
+
     async def drain_into(self, publisher: Publisher) -> None:
         """Begin to hand what is spooled to `publisher`, which is the spool's from now on."""
+        self._drain = await self._draining(publisher, await self._store.partition_ids())
+
+    async def _drain_also(self, before: Drain, ids: Mapping[str, Collection[int]]) -> None:
+        """Let a drain that knows all lanes take over from one that does not. Until it is there, the other goes on."""
+        if before.topics.issuperset(ids):
+            return
+        self._drain = await self._draining(before.publisher, ids)
+        await before.close()
+
+    async def _draining(self, publisher: Publisher, ids: Mapping[str, Collection[int]]) -> Drain:
         assert self._flags is not None  # noqa: S101  # started
-        ids = await self._store.partition_ids()
         lanes = {TopicPartition(name, number): id_ for name, its in ids.items() for number, id_ in enumerate(its)}
-        self._drain = Drain(self._store, publisher, self._flags, lanes, self._metrics, self._log, self._clock)
-        await self._drain.start()
+        drain = Drain(self._store, publisher, self._flags, lanes, self._metrics, self._log, self._clock)
+        await drain.start()
+        return drain
 
     def state(self, topic: str, partition: int) -> int:
         """Return how the partition's lane is: OPEN, SPOOLED or CLOSING. Does not wait."""

@@ -310,6 +310,21 @@ def spoil(database: Path) -> int:
     return len(content)
 
 
+async def test_lanes_that_are_opened_later_drain_beside_those_that_were_there(log: EmbeddedBroker, path: Path) -> None:
+    gateway = await Gateway(log, path).start(TOPIC, away={TOPIC, OTHER})
+    gateway.strand()
+    await gateway.publish(numbered(0, 2))
+    await gateway.spool.open_lanes({OTHER: 2})
+    gateway.strand(topic=OTHER)
+    await gateway.publish(numbered(0, 3), topic=OTHER)
+    gateway.log.away = ()
+    await drained(gateway)
+    await drained(gateway, topic=OTHER)
+    await gateway.stop()
+    assert await values(log, TOPIC) == numbers(2)
+    assert await values(log, OTHER) == numbers(3)
+
+
 @pytest.fixture
 def shut(tmp_path: Path) -> Iterator[Path]:
     place = tmp_path / "file"
