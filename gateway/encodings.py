@@ -16,6 +16,10 @@ from gateway.errors import Refusal
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+MAX_LAYERS = 2
+"""Encodings of one body: there are streams that come out as they went in, and each layer costs as much as a body."""
+MAX_PARTS = 64
+"""Members of a gzip body, frames of a zstd one. A million bytes of empty ones would hold up everybody for a second."""
 GZIP_WINDOW = 31
 ZLIB_WINDOW = 15
 RAW_DEFLATE_WINDOW = -15
@@ -27,11 +31,14 @@ ZSTD_SLICE = 256
 def decompress(body: bytes, encoding: str, limit: int) -> bytes:
     """Return the body as it was before `encoding` (the Content-Encoding header; several are undone last to first).
 
-    Raises Refusal: UNSUPPORTED_MEDIA_TYPE for an unknown encoding, BAD_ENCODING for a malformed or truncated stream or one with
-    something behind its end, TOO_LARGE as soon as more than `limit` bytes come out.
+    Raises Refusal: UNSUPPORTED_MEDIA_TYPE for an unknown encoding, BAD_ENCODING for a malformed or truncated stream, one with
+    something behind its end or more layers or parts than anybody needs, TOO_LARGE as soon as more than `limit` bytes come out.
     """
     names = [name.strip().lower() for name in encoding.split(",")]
-    for name in reversed([name for name in names if name not in ("", "identity")]):
+    names = [name for name in names if name not in ("", "identity")]
+    if len(names) > MAX_LAYERS:
+        raise Refusal("BAD_ENCODING", f"body is encoded more than {MAX_LAYERS} times")
+    for name in reversed(names):
         decoder = _DECODERS.get(name)
         if decoder is None:
             raise Refusal(
@@ -53,13 +60,19 @@ def _whole(name: str, *, ended: bool, rest: bytes) -> None:
 
 def _within(size: int, limit: int) -> None:
     if size > limit:
-        raise Refusal("TOO_LARGE", f"body is larger than {limit} bytes when decompressed")
+        raise Refusal("TOO_LARGE", "body is too large when decompressed")
+
+
+def _few(parts: list[bytes], name: str) -> None:
+    if len(parts) >= MAX_PARTS:
+        raise Refusal("BAD_ENCODING", f"body is {name} in more than {MAX_PARTS} parts")
 
 
 def _gzip(body: bytes, limit: int) -> bytes:
     parts: list[bytes] = []
     size = 0
     while True:
+        _few(parts, "gzip")
         stream = zlib.decompressobj(GZIP_WINDOW)
         parts.append(stream.decompress(body, limit - size + 1))
         size += len(parts[-1])
@@ -86,7 +99,21 @@ def _inflate(body: bytes, window: int, limit: int) -> bytes:
 
 
 def _zstd(body: bytes, limit: int) -> bytes:
-    stream = zstandard.ZstdDecompressor(max_window_size=ZSTD_WINDOW_BYTES).decompressobj()
+    decompressor = zstandard.ZstdDecompressor(max_window_size=ZSTD_WINDOW_BYTES)
+    frames: list[bytes] = []
+    size = 0
+    while True:
+        _few(frames, "zstd")
+        frame, body = _zstd_frame(decompressor, body, limit - size)
+        frames.append(frame)
+        size += len(frame)
+        if not body:
+            return b"".join(frames)
+
+
+def _zstd_frame(decompressor: zstandard.ZstdDecompressor, body: bytes, limit: int) -> tuple[bytes, bytes]:
+    """Return what the first frame holds, and what stands behind it."""
+    stream = decompressor.decompressobj()
     parts: list[bytes] = []
     size = 0
     position = 0
@@ -95,8 +122,8 @@ def _zstd(body: bytes, limit: int) -> bytes:
         position += ZSTD_SLICE
         size += len(parts[-1])
         _within(size, limit)
-    _whole("zstd", ended=stream.eof, rest=stream.unused_data + body[position:])
-    return b"".join(parts)
+    _whole("zstd", ended=stream.eof, rest=b"")
+    return b"".join(parts), stream.unused_data + body[position:]
 
 
 def _brotli(body: bytes, limit: int) -> bytes:
