@@ -6,13 +6,16 @@ from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 import orjson
 from aiohttp import web
+from aiohttp.hdrs import TRANSFER_ENCODING
 
 from gateway import cors, decode
 from gateway.answer import Answer, HttpDate
-from gateway.body import read_body
+from gateway.body import check_frame, read_body
 from gateway.client_address import client_headers
 from gateway.errors import Refusal
 from gateway.identity import repeated_request_id, request_ids
+from gateway.limits import RECORD_BYTES
+from gateway.rate_headers import rate_headers, rate_lines
 from gateway.report import Exchange
 from gateway.routes import BATCH, TRACK, place_of
 from gateway.storefronts import header_key
@@ -25,9 +28,9 @@ if TYPE_CHECKING:
 
     from gateway.decode import Events
     from gateway.intake import Intake, Pending
-    from gateway.limits import InFlight
+    from gateway.limits import InFlight, Stay
     from gateway.passage import Passage
-    from gateway.report import Reporter
+    from gateway.report import Reporter, Result
     from gateway.routes import Place
     from gateway.storefronts import Storefront, Storefronts
     from runtime.clock import Clock
@@ -98,6 +101,8 @@ class Edge:
         refusal: Refusal | None = None
         body: Body = b""
         try:
+            if TRANSFER_ENCODING in request.headers:
+                check_frame(request)
             if handler is None:
                 place = place_of(request.rel_url.raw_path)
                 exchange.route = place.route
@@ -116,8 +121,15 @@ class Edge:
             refusal = Refusal("INTERNAL", "Internal error")
         if refusal is None and exchange.origin is None and not self.draining and Answer.suits(request):
             self._reporter.finish(exchange, 200)
-            return Answer(body, exchange.request_id, self._date())
+            limits = b"" if exchange.rate is None else rate_lines(exchange.rate)
+            return Answer(body, exchange.request_id, self._date(), limits)
         return self._answer(exchange, body, refusal)
+
+    def told(self, refusal: Refusal) -> None:
+        """Report what the server refused before there was a request to hand on."""
+        exchange = Exchange(OTHER, next(self._request_ids), None, self._monotonic())
+        exchange.code = refusal.code
+        self._reporter.finish(exchange, refusal.status)
 
     async def close(self) -> None:
         """Close what leads on from here, after the last request."""
@@ -158,19 +170,23 @@ class Edge:
 
     async def _take(self, request: web.BaseRequest, exchange: Exchange, read: Callable[[bytes], Events]) -> Handed:
         """Read a request's events, publish them, wait until they are durable, and count what became of them."""
-        body = await self._body(request, exchange)
-        size = len(body)
+        key = header_key(request.headers)
+        if key is not None:
+            exchange.sender = self._identify(key, exchange)
+        stay = self._in_flight.enter(exchange.storefront)
         try:
-            handed = self._hand_over(request, exchange, read(body), body)
+            body = await read_body(request, self._settings.max_body_bytes, stay)
+            exchange.bytes = len(body)
+            handed = self._hand_over(request, exchange, read(body), body, stay)
             del body
             try:
                 await self._intake.acknowledged(handed.pending)
             except Refusal:
-                types = handed.accepted + [fault.event_type for fault in handed.faults]
-                self._reporter.count(exchange.storefront, types, "unavailable")
+                self._count_all(exchange.storefront, handed.accepted, handed.faults, "unavailable")
                 raise
+            stay.acknowledged()
         finally:
-            self._in_flight.give_back(size)
+            stay.leave()
         exchange.accepted = len(handed.accepted)
         exchange.refused = len(handed.faults)
         self._reporter.count(exchange.storefront, handed.accepted, "accepted")
@@ -178,16 +194,26 @@ class Edge:
             self._reporter.count(exchange.storefront, [fault.event_type for fault in handed.faults], "refused")
         return handed
 
-    def _hand_over(self, request: web.BaseRequest, exchange: Exchange, events: Events, body: bytes) -> Handed:
-        storefront = exchange.sender or self._identify(events.api_key, exchange)
+    def _hand_over(
+        self, request: web.BaseRequest, exchange: Exchange, events: Events, body: bytes, stay: Stay
+    ) -> Handed:
+        storefront = exchange.sender
+        if storefront is None:
+            storefront = self._identify(events.api_key, exchange)
+            stay.belongs_to(storefront.name)
         accepted = events.good.types
         faults = [Fault(each.place, each.reason, each.event_type, each.value is None) for each in events.refused]
+        number = len(accepted) + len(faults)
+        try:
+            stay.weigh(len(body) + number * RECORD_BYTES)
+        except Refusal:
+            self._count_all(storefront.name, accepted, faults, "unavailable")
+            raise
         if storefront.rate is not None:
             try:
-                storefront.rate.take(len(accepted) + len(faults))
+                storefront.rate.take(number)
             except Refusal:
-                types = accepted + [fault.event_type for fault in faults]
-                self._reporter.count(storefront.name, types, "rate_limited")
+                self._count_all(storefront.name, accepted, faults, "rate_limited")
                 raise
         request_id = exchange.request_id
         idempotency_key = request.headers.get("Idempotency-Key")
@@ -196,17 +222,10 @@ class Edge:
         pending = self._intake.hand_over(storefront, events, request_id, self._client(request))
         return Handed(pending, accepted, faults)
 
-    async def _body(self, request: web.BaseRequest, exchange: Exchange) -> bytes:
-        key = header_key(request.headers)
-        if key is not None:
-            exchange.sender = self._identify(key, exchange)
-        body = await read_body(request, self._settings.max_body_bytes, self._in_flight)
-        exchange.bytes = len(body)
-        return body
-
     def _identify(self, key: str | None, exchange: Exchange) -> Storefront:
         storefront = self._storefronts.of_key(key)
         exchange.storefront = storefront.name
+        exchange.rate = storefront.rate
         if not storefront.allows(exchange.origin):
             raise Refusal("ORIGIN_NOT_ALLOWED", "Origin is not allowed")
         return storefront
@@ -236,8 +255,10 @@ class Edge:
             if not exchange.accepted and not exchange.refused:
                 self._count_unidentified(exchange, refusal)
         headers.update(self._headers(exchange))
+        if exchange.rate is not None:
+            headers.update(rate_headers(exchange.rate))
         response = web.Response(status=status, body=body, headers=headers)
-        if self.draining:
+        if self.draining or (refusal is not None and refusal.closes):
             response.force_close()
         self._reporter.finish(exchange, status)
         return response
@@ -249,6 +270,9 @@ class Edge:
         if origin is not None and self._storefronts.allow(origin) and exchange.code != "ORIGIN_NOT_ALLOWED":
             headers.update(cors.answer_headers(origin))
         return headers
+
+    def _count_all(self, storefront: str, accepted: list[str], faults: list[Fault], result: Result) -> None:
+        self._reporter.count(storefront, accepted + [fault.event_type for fault in faults], result)
 
     def _count_unidentified(self, exchange: Exchange, refusal: Refusal) -> None:
         """Count a request refused as a whole as one refused event of unknown type, so that attempts show beside failures."""

@@ -56,15 +56,24 @@ STATUS: dict[Code, int] = {
 
 class Refusal(Exception):
     """A request that is not accepted. `retry_after`: seconds, at least 1, where trying again can help; `allow`: the methods that a
-    path takes.
+    path takes; `closes`: the connection ends with the answer, because nobody knows where the next request would begin.
     """
 
-    def __init__(self, code: Code, message: str, *, retry_after: int | None = None, allow: str | None = None) -> None:
+    def __init__(
+        self,
+        code: Code,
+        message: str,
+        *,
+        retry_after: int | None = None,
+        allow: str | None = None,
+        closes: bool = False,
+    ) -> None:
         super().__init__(message)
         self.code: Code = code
         self.message = message
         self.retry_after = retry_after
         self.allow = allow
+        self.closes = closes
 
     @property
     def status(self) -> int:

@@ -8,13 +8,12 @@ from typing import TYPE_CHECKING, NamedTuple
 from broker.interface import BrokerError, Full, RecordTooLarge, SpoolFull
 from gateway.errors import Refusal
 from gateway.identity import HAVE_OWN_IDS, PLACES, own_id, timestamps
-from gateway.limits import seconds
 from schemas.cloudevents import CONTENT_TYPE_HEADER, ID, SPECVERSION_HEADER, TIME, TYPE_HEADERS
 from schemas.topics import REJECTED, partition_of
 
 if TYPE_CHECKING:
     import asyncio
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from structlog.typing import FilteringBoundLogger
 
@@ -24,8 +23,7 @@ if TYPE_CHECKING:
     from gateway.storefronts import Storefront
     from runtime.clock import Clock
 
-RETRY_SECONDS = 1
-FULL_RETRY_SECONDS = 10
+FULL_RETRY_SECONDS = 10.0
 PRECIOUS = frozenset({"purchase", "refund"})
 """A request with one of these, and all that is in it, may use the room that the spool keeps back."""
 
@@ -40,11 +38,21 @@ class Pending(NamedTuple):
 
 
 class Intake:
-    """Publishes a request's events and waits until all of them are on stable storage (G1)."""
+    """Publishes a request's events and waits until all of them are on stable storage (G1). `retry_after` says when to come again, in
+    seconds, at least those that it is given.
+    """
 
-    def __init__(self, publisher: Publisher, rejected_partitions: int, clock: Clock, log: FilteringBoundLogger) -> None:
+    def __init__(
+        self,
+        publisher: Publisher,
+        rejected_partitions: int,
+        retry_after: Callable[[float], int],
+        clock: Clock,
+        log: FilteringBoundLogger,
+    ) -> None:
         self._publisher = publisher
         self._rejected_partitions = rejected_partitions
+        self._retry_after = retry_after
         self._now = timestamps(clock)
         self._log = log
         self._spread = itertools.count()
@@ -143,14 +151,14 @@ class Intake:
             return Refusal(
                 "SPOOL_FULL",
                 "The gateway cannot store more events for now. Please try again later.",
-                retry_after=seconds(FULL_RETRY_SECONDS),
+                retry_after=self._retry_after(FULL_RETRY_SECONDS),
             )
         if isinstance(error, Full):
             return Refusal(
-                "OVERLOADED", "The gateway is overloaded. Please try again later.", retry_after=seconds(RETRY_SECONDS)
+                "OVERLOADED", "The gateway is overloaded. Please try again later.", retry_after=self._retry_after(1.0)
             )
         return Refusal(
             "NOT_DURABLE",
             "Events could not be stored durably. Please try again later.",
-            retry_after=seconds(RETRY_SECONDS),
+            retry_after=self._retry_after(1.0),
         )

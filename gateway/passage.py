@@ -95,19 +95,22 @@ class Passage:
         key = header_key(request.headers)
         if key is not None:
             self._admit_named(key, exchange)
-        body = await read_raw(request, self._max_body_bytes, self._in_flight)
-        size = len(body or b"")
-        exchange.bytes = size
+        stay = self._in_flight.enter(exchange.storefront)
         try:
+            body = await read_raw(request, self._max_body_bytes, stay)
+            size = len(body or b"")
+            exchange.bytes = size
             if key is None:
                 self._admit_named(_body_key(body), exchange)
+                stay.belongs_to(exchange.storefront)
+            stay.weigh(size)
             if body is None and request.method not in _WITHOUT_BODY:
                 body = b""
             headers = request_headers(request)
             outgoing = Outgoing(request.method, place.path, request.rel_url.raw_query_string, headers, body)
             return await self._upstreams[exchange.storefront].pass_on(request, outgoing, ours, last=last)
         finally:
-            self._in_flight.give_back(size)
+            stay.leave()
 
     def _admit_named(self, key: str | None, exchange: Exchange) -> None:
         storefront = self._storefronts.named(key, exchange.origin)

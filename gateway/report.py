@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from prometheus_client import Counter, Histogram
     from structlog.typing import FilteringBoundLogger
 
+    from gateway.limits import TokenBucket
     from gateway.storefronts import Storefront
     from runtime.clock import Clock
     from runtime.metrics import Metrics
@@ -25,6 +26,7 @@ class Exchange:
         "bytes",
         "code",
         "origin",
+        "rate",
         "refused",
         "request_id",
         "route",
@@ -39,6 +41,7 @@ class Exchange:
         self.origin = origin
         self.started = started
         self.sender: Storefront | None = None
+        self.rate: TokenBucket | None = None
         self.storefront = ""
         self.bytes = 0
         self.accepted = 0

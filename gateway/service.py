@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from schemas.topics import TopicSpec
 
 MAX_IN_FLIGHT_BYTES = 64 * 1024 * 1024
+MAX_IN_FLIGHT_REQUESTS = 4096
 ACK_TIMEOUT_SECONDS = 10.0
 BACKLOG = 1024
 NOTICE_SHARE = 0.05
@@ -116,9 +117,9 @@ async def build(
         if each.events_per_second is not None
     }
     partitions = {name: await broker.partitions(events_topic(name)) for name in names}
-    intake = Intake(publisher, await broker.partitions(REJECTED), process.clock, process.log)
+    in_flight = InFlight(MAX_IN_FLIGHT_BYTES, MAX_IN_FLIGHT_REQUESTS, process.metrics, process.clock)
+    intake = Intake(publisher, await broker.partitions(REJECTED), in_flight.retry_after, process.clock, process.log)
     storefronts = Storefronts(settings.storefronts, partitions, rates)
-    in_flight = InFlight(MAX_IN_FLIGHT_BYTES, process.metrics)
     passage = Passage(
         settings.storefronts,
         storefronts,
@@ -148,7 +149,7 @@ async def listening(
     """
     host, port = settings.gateway.host, settings.gateway.port
     drain = settings.gateway.drain_seconds * (1 - FLUSH_SHARE - NOTICE_SHARE)
-    server = make_server(edge)
+    server = make_server(edge, edge.told)
     runner = web.ServerRunner(server, handle_signals=False, shutdown_timeout=drain / 2)
     await runner.setup()
     try:

@@ -10,9 +10,9 @@ import aiohttp
 from aiohttp import web
 from yarl import URL
 
+from gateway.backlog import seconds
 from gateway.errors import Refusal
 from gateway.hop import answer_headers
-from gateway.limits import seconds
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
