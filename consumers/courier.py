@@ -5,8 +5,8 @@ from __future__ import annotations
 from operator import attrgetter
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from consumers.batch import body_of
 from consumers.dead_letters import DeadLetter, Reason
+from consumers.deletions import Deletion, judged, request_of
 from consumers.outcomes import Action, Kind, classify
 from consumers.tracker import DEAD_LETTERED, DELIVERED
 
@@ -103,11 +103,11 @@ class Courier:
 
     async def _settle(self, flight: Flight, part: _Part) -> Sequence[_Part]:
         """Send `part` until its outcome is final; return what is to be sent of it in smaller parts."""
-        body = body_of(part.records)
+        request = request_of(part.records)
         attempts = part.attempts
         failures = 0
         while True:
-            outcome = await self._send(flight, part.records, body, attempts + 1)
+            outcome = await self._send(flight, part.records, request, attempts + 1)
             attempts += 1
             match outcome.action:
                 case Action.SETTLE:
@@ -129,19 +129,28 @@ class Courier:
             if flight.withdrawn:
                 return ()
 
-    async def _send(self, flight: Flight, records: Sequence[Record], body: bytes, attempt: int) -> Outcome:
+    async def _send(
+        self, flight: Flight, records: Sequence[Record], request: bytes | Deletion, attempt: int
+    ) -> Outcome:
         if flight.probe is None:
             flight.probe = await self._gate.turn()
         flight.busy = True
         started = self._clock.monotonic()
         try:
-            answer = await self._ingestion.post(body)
+            if isinstance(request, Deletion):
+                answer = await self._ingestion.delete(request.user_id)
+            else:
+                answer = await self._ingestion.post(request)
         finally:
             flight.busy = False
-        outcome = self._ingestion.redacted(classify(answer, len(records), self._clock.now()))
+        outcome = classify(answer, len(records), self._clock.now())
+        if isinstance(request, Deletion):
+            outcome = judged(outcome, answer)
+        outcome = self._ingestion.redacted(outcome)
         probe, flight.probe = flight.probe, None
         seconds = self._clock.monotonic() - started
-        self._report.request(len(records), len(body), answer, outcome, attempt, seconds)
+        size = 0 if isinstance(request, Deletion) else len(request)
+        self._report.request(len(records), size, answer, outcome, attempt, seconds)
         self._gate.leave(flight, outcome, probe=probe)
         return outcome
 

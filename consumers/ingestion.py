@@ -1,10 +1,11 @@
-"""The ingestion API of one storefront, over HTTP (seed 003, "POST /v1/api/analytics/ecommerce/batch")."""
+"""The ingestion API of one storefront, over HTTP (seed 003, `POST …/ecommerce/batch` and `DELETE …/user/:userId`)."""
 
 from __future__ import annotations
 
 import io
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Final, Self
+from urllib.parse import quote
 
 import aiohttp
 from multidict import CIMultiDict
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from runtime.settings import IngestionSettings
 
 PATH: Final = "/v1/api/analytics/ecommerce/batch"
+USER_PATH: Final = "/v1/api/analytics/user/"
 TOTAL_SECONDS: Final = 30.0
 CONNECT_SECONDS: Final = 5.0
 MAX_ANSWER_BYTES: Final = 256 * 1024
@@ -30,8 +32,9 @@ _TOO_LARGE_FOR_BYTES: Final = 1024 * 1024
 
 
 class Ingestion:
-    """Posts batches. Life: `async with`, or `start` → `post` … → `close`; connections are kept alive between requests.
+    """Posts batches, deletes users. Life: `async with`, or `start` → `post`, `delete` … → `close`.
 
+    Connections are kept alive between requests.
     Each storefront has connections, name resolution and cookies (none) of its own, so that one cannot use up
     another's.
     """
@@ -44,7 +47,8 @@ class Ingestion:
         connect_seconds: float = CONNECT_SECONDS,
     ) -> None:
         key = settings.api_key.get_secret_value()
-        self._url = URL(settings.url.rstrip("/") + PATH)
+        self._base = settings.url.rstrip("/")
+        self._url = URL(self._base + PATH)
         self._headers = CIMultiDict(
             {
                 "X-API-Key": key,
@@ -88,12 +92,19 @@ class Ingestion:
 
         Waits at most `total_seconds`. Raises nothing of the network's.
         """
-        if self._session is None:
-            raise RuntimeError("post before start")
         # aiohttp warns of large bodies in one piece: a stream is written bit by bit.
         data = body if len(body) < _TOO_LARGE_FOR_BYTES else io.BytesIO(body)
+        return await self._ask("POST", self._url, data)
+
+    async def delete(self, user_id: str) -> Answer | NoAnswer:
+        """Ask for everything of a user to be removed, and return what `post` does; needs a secret key."""
+        return await self._ask("DELETE", URL(f"{self._base}{USER_PATH}{quote(user_id, safe='')}", encoded=True))
+
+    async def _ask(self, method: str, url: URL, data: bytes | io.BytesIO | None = None) -> Answer | NoAnswer:
+        if self._session is None:
+            raise RuntimeError("request before start")
         try:
-            async with self._session.post(self._url, data=data, allow_redirects=False) as response:
+            async with self._session.request(method, url, data=data, allow_redirects=False) as response:
                 return Answer(response.status, response.headers, await self._read(response))
         except (aiohttp.ConnectionTimeoutError, aiohttp.ClientConnectorError, aiohttp.InvalidURL) as error:
             return NoAnswer(isinstance(error, TimeoutError), sent=False, words=_words(error))

@@ -7,6 +7,8 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 from consumers.batch import BODY_OVERHEAD, COMMA, Batch
+from consumers.deletions import deletion_of
+from schemas.cloudevents import DELETION_START
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -20,8 +22,9 @@ class Lane:
 
     A batch takes records in the order they were read. A record whose key is in another batch in flight is parked
     behind that key; when the batch is released, what was parked for its keys travels before anything newer.
-    Records without a key are never parked. Every record is moved at most twice, so a hot key costs no more than
-    others. No I/O, no clock of its own; not thread-safe.
+    Records without a key are never parked. A deletion of a user has a batch of its own, in its place among the
+    records of its key. Every record is moved at most twice, so a hot key costs no more than others. No I/O, no
+    clock of its own; not thread-safe.
 
     Life: `assign` partitions → `add` records → `take` a batch at `due_at` → `release` it when all of it is
     finished, or given up.
@@ -44,6 +47,8 @@ class Lane:
         self._holders: dict[bytes, Batch | None] = {}
         self._parked: dict[bytes, list[Record]] = {}
         self._returning: deque[bytes] = deque()
+        # Partition and offset of those that are in no batch.
+        self._deletions: set[tuple[int, int]] = set()
 
     @property
     def trackers(self) -> Mapping[int, Tracker]:
@@ -61,8 +66,13 @@ class Lane:
 
     def add(self, partition: int, records: Sequence[Record], now: float) -> None:
         """Take records that were read from an assigned partition, in their order. `now`: seconds on a monotonic clock."""
-        size = sum([len(record.value or b"") for record in records])
+        values = [record.value or b"" for record in records]
+        size = sum(map(len, values))
         self._trackers[partition].add(records, size)
+        for index, value in enumerate(values):
+            # For nearly all records the value's first bytes say it: to look through the headers of each would cost ten times that.
+            if value.startswith(DELETION_START) and deletion_of(records[index]) is not None:
+                self._deletions.add((partition, records[index].offset))
         self._ready.extend(records)
         self._added += len(records)
         self._arrivals.append((self._added, now))
@@ -85,6 +95,8 @@ class Lane:
         self._take_ready(batch, room)
         for key in divided:
             self._holders[key] = batch
+        if self._deletions:
+            self._deletions.difference_update([(record.partition, record.offset) for record in batch.records])
         return batch if batch.records else None
 
     def release(self, batch: Batch) -> None:
@@ -100,6 +112,7 @@ class Lane:
     def drop(self, partitions: Collection[int]) -> None:
         """Forget what was read of these partitions and is in no batch, and their trackers. Batches in flight go on holding their keys."""
         gone = frozenset(partitions)
+        self._deletions = {each for each in self._deletions if each[0] not in gone}
         self._trackers = {number: tracker for number, tracker in self._trackers.items() if number not in gone}
         oldest = self._arrivals[0][1] if self._arrivals else 0.0
         self._ready = deque(record for record in self._ready if record.partition not in gone)
@@ -133,7 +146,7 @@ class Lane:
             parked = self._parked[key]
             count = 0
             for record in islice(parked, self._max_events - len(taken)):
-                size = len(record.value or b"") + COMMA
+                size = self._room_of(record)
                 if size > room and (taken or count):
                     break
                 room -= size
@@ -165,20 +178,27 @@ class Lane:
                 self._park(key, record)
                 gone += size
                 continue
-            if size > room and taken:
+            need = self._room_of(record) if self._deletions else size
+            if need > room and taken:
                 ready.appendleft(record)
                 break
             if key is not None and holder is _NOBODY:
                 holders[key] = batch
                 batch.keys.append(key)
             taken.append(record)
-            room -= size
+            room -= need
             gone += size
             free -= 1
         self._ready_bytes -= gone
         passed = self._added - len(ready)
         while self._arrivals and self._arrivals[0][0] <= passed:
             self._arrivals.popleft()
+
+    def _room_of(self, record: Record) -> int:
+        """Return how many bytes of a batch the record takes: a deletion takes them all, before it and behind it."""
+        if self._deletions and (record.partition, record.offset) in self._deletions:
+            return _WHOLE_BATCH
+        return len(record.value or b"") + COMMA
 
     def _park(self, key: bytes, record: Record) -> None:
         parked = self._parked.get(key)
@@ -188,5 +208,6 @@ class Lane:
             parked.append(record)
 
 
+_WHOLE_BATCH = 2**62
 _NOBODY = Batch({})
 """Who holds a free key."""

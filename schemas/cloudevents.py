@@ -20,6 +20,10 @@ SPECVERSION_HEADER = (SPECVERSION, b"1.0")
 CONTENT_TYPE_HEADER = (CONTENT_TYPE, b"application/json")
 TYPE_HEADERS: Mapping[str, tuple[str, bytes]] = {name: (TYPE, f"ecommerce.{name}".encode()) for name in EVENT_TYPES}
 """The header of each event type."""
+DELETION_TYPE_HEADER = (TYPE, b"ecommerce.user_deletion")
+"""The header of what is no event: that a user is to be forgotten."""
+DELETION_START = b'{"user_id":'
+"""What a deletion's value begins with; an event's may too."""
 
 
 def source_header(storefront: str) -> tuple[str, bytes]:

@@ -1,0 +1,65 @@
+"""Deletions of users, which travel among their events (RECORDS §1; seed 003, `DELETE /v1/api/analytics/user/:userId`)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+import msgspec
+import orjson
+
+from consumers.batch import body_of
+from consumers.outcomes import Action, Answer, Kind
+from schemas.cloudevents import DELETION_TYPE_HEADER
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from broker.interface import Record
+    from consumers.outcomes import NoAnswer, Outcome
+
+
+class Deletion(NamedTuple):
+    """The wish that everything of a user is removed."""
+
+    user_id: str
+
+
+class _Value(msgspec.Struct):
+    user_id: str
+
+
+_decode: Final = msgspec.json.Decoder(_Value).decode
+
+
+def deletion_of(record: Record) -> Deletion | None:
+    """Return what a record asks for if it is no event but a deletion, else None; a malformed one is the API's to refuse."""
+    if DELETION_TYPE_HEADER not in record.headers:
+        return None
+    try:
+        return Deletion(_decode(record.value or b"").user_id)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return None
+
+
+def request_of(records: Sequence[Record]) -> bytes | Deletion:
+    """Return what the ingestion API is to be asked for `records`: a body with events, or a deletion, which travels alone."""
+    return (deletion_of(records[0]) if len(records) == 1 else None) or body_of(records)
+
+
+def judged(outcome: Outcome, answer: Answer | NoAnswer) -> Outcome:
+    """Return what became of a deletion, given what the same answer would say of events.
+
+    That the API knows no such user, or no deletion, says nothing about the events of others: the deletion is refused, and the
+    storefront does not rest.
+    """
+    if outcome.kind is Kind.MISDIRECTED and isinstance(answer, Answer) and _says_an_error(answer.body):
+        return outcome._replace(kind=Kind.REFUSED, action=Action.HALVE, pause=None)
+    return outcome
+
+
+def _says_an_error(body: bytes) -> bool:
+    try:
+        value = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        return False
+    return isinstance(value, dict) and isinstance(value.get("error"), str)
