@@ -17,7 +17,7 @@ from gateway.identity import repeated_request_id, request_ids
 from gateway.limits import RECORD_BYTES
 from gateway.rate_headers import rate_headers, rate_lines
 from gateway.report import Exchange
-from gateway.routes import BATCH, TRACK, place_of
+from gateway.routes import BATCH, TRACK, place_of, user_of
 from gateway.storefronts import header_key
 from runtime.metrics import UNKNOWN_EVENT_TYPE
 
@@ -140,11 +140,30 @@ class Edge:
             pass_on = self._passage.query
         elif place.route == "passage":
             pass_on = self._passage.other
+        elif place.route == "user":
+            return self._answer(exchange, await self._delete_user(request, exchange, place), None)
         else:
             raise Refusal("NOT_FOUND", "Not found")
         response = await pass_on(request, exchange, place, self._headers(exchange), last=self.draining)
         self._reporter.finish(exchange, response.status)
         return response
+
+    async def _delete_user(self, request: web.BaseRequest, exchange: Exchange, place: Place) -> Body:
+        """`DELETE …/user/{id}`: answered once it is durable, carried out by the forwarder behind the user's events."""
+        if request.method != "DELETE":
+            raise Refusal("METHOD_NOT_ALLOWED", "Method not allowed", allow="DELETE, OPTIONS")
+        key = header_key(request.headers)
+        storefront = self._identify(key, exchange)
+        self._storefronts.of_secret_key(key)
+        user_id = user_of(place)
+        if storefront.rate is not None:
+            storefront.rate.take(1)
+        stay = self._in_flight.enter(storefront.name)
+        try:
+            await self._intake.acknowledged(self._intake.delete_user(storefront, user_id, exchange.request_id))
+        finally:
+            stay.leave()
+        return orjson.dumps({"ok": True, "deleted_user_id": user_id})
 
     async def _track(self, request: web.BaseRequest, exchange: Exchange) -> Body:
         """`POST …/track`: one event. Its fault is the whole answer: 400."""

@@ -5,10 +5,12 @@ from __future__ import annotations
 import itertools
 from typing import TYPE_CHECKING, NamedTuple
 
+import orjson
+
 from broker.interface import BrokerError, Full, RecordTooLarge, SpoolFull
 from gateway.errors import Refusal
 from gateway.identity import HAVE_OWN_IDS, PLACES, own_id, timestamps
-from schemas.cloudevents import CONTENT_TYPE_HEADER, ID, SPECVERSION_HEADER, TIME, TYPE_HEADERS
+from schemas.cloudevents import CONTENT_TYPE_HEADER, DELETION_TYPE_HEADER, ID, SPECVERSION_HEADER, TIME, TYPE_HEADERS
 from schemas.topics import REJECTED, partition_of
 
 if TYPE_CHECKING:
@@ -74,6 +76,25 @@ class Intake:
         except BrokerError as error:
             failure = error
         return Pending(storefront.name, request_id, futures, failure)
+
+    def delete_user(self, storefront: Storefront, user_id: str, request_id: str) -> Pending:
+        """Hand over that a user is to be forgotten, behind all that was accepted of that user (RECORDS §1); never waits."""
+        key = user_id.encode()
+        partition = partition_of(key, storefront.partitions)
+        headers = [
+            SPECVERSION_HEADER,
+            (ID, request_id.encode() + PLACES[0]),
+            storefront.source_header,
+            DELETION_TYPE_HEADER,
+            (TIME, self._now()),
+            CONTENT_TYPE_HEADER,
+        ]
+        message: Message = (key, orjson.dumps({"user_id": user_id}), headers)
+        try:
+            future = self._publisher.publish(storefront.topic, partition, [message])
+        except BrokerError as error:
+            return Pending(storefront.name, request_id, (), error)
+        return Pending(storefront.name, request_id, (future,), None)
 
     async def acknowledged(self, pending: Pending) -> None:
         """Wait until all of it is on stable storage.

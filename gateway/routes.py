@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from typing import Final, NamedTuple
-from urllib.parse import unquote_to_bytes
+from urllib.parse import unquote, unquote_to_bytes
 
 from gateway.errors import Refusal
 
@@ -66,6 +66,14 @@ def place_of(raw_path: str) -> Place:
         name = path[len(USER) + 1 :]
         return Place("user" if path.startswith(USER) and name and "/" not in name else "other", path)
     return Place("passage" if path.startswith(API) else "other", path)
+
+
+def user_of(place: Place) -> str:
+    """Return the user id that a `user` path ends with. Raises Refusal (BAD_REQUEST) when it is not UTF-8."""
+    try:
+        return unquote(place.path[len(USER) + 1 :], errors="strict")
+    except UnicodeDecodeError as error:
+        raise Refusal("BAD_REQUEST", "User id is not valid UTF-8") from error
 
 
 def normalised(raw_path: str) -> str:
