@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 class Health:
     """The checks that readiness is made of. Nobody is ready who has not started or who drains.
 
-    Life: made → `add` … → `started` → `draining`.
+    Life: made → `add` … → `started` → `draining`; after `starts_again` from the beginning.
     """
 
     def __init__(self) -> None:
@@ -31,6 +31,11 @@ class Health:
     def started(self) -> None:
         """Say that the process serves."""
         self._phase = None
+
+    def starts_again(self) -> None:
+        """Say that what ran before is over: its checks are no longer asked."""
+        self._checks.clear()
+        self._phase = "starting"
 
     def draining(self) -> None:
         """Say that the process is on its way out: it finishes what it has and should get nothing new."""

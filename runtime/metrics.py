@@ -199,6 +199,12 @@ class Metrics:
             ("export",),
         )
 
+    def forget_gauges(self) -> None:
+        """Forget what the labelled gauges say: of what is no longer configured nobody would ever say anything else. Counters stay."""
+        for metric in vars(self).values():
+            if isinstance(metric, Gauge) and metric._labelnames:  # noqa: SLF001  # the library does not tell
+                metric.clear()
+
     def initialise_gateway(self, storefronts: Iterable[str], event_types: Iterable[str]) -> None:
         """Set what the gateway may count to 0, so that a rate is right from the first event on.
 

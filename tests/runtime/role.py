@@ -8,10 +8,13 @@ import logging
 import sys
 import threading
 import time
+from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pydantic import SecretStr
 
+from runtime.config import load
 from runtime.errors import OperatorError
 from runtime.process import run_role
 from runtime.settings import AdminSettings, Settings
@@ -32,6 +35,11 @@ async def serve(_settings: Settings, process: Process) -> None:
     process.log.info("collector", frozen=gc.get_freeze_count() > before, threshold=gc.get_threshold()[0])
     await process.stopping.wait()
     process.log.info("drained", ready=process.health.reasons())
+
+
+async def be_configured(settings: Settings, process: Process) -> None:
+    process.started(storefronts=[each.name for each in settings.storefronts])
+    await process.stopping.wait()
 
 
 async def drain_for_ever(_settings: Settings, process: Process) -> None:
@@ -113,6 +121,7 @@ ROLES: dict[str, Callable[[Settings, Process], Awaitable[None]]] = {
     function.__name__: function
     for function in (
         serve,
+        be_configured,
         drain_for_ever,
         ignore_cancellation,
         fail_in_cancellation,
@@ -126,9 +135,15 @@ ROLES: dict[str, Callable[[Settings, Process], Awaitable[None]]] = {
 }
 
 
-def main(name: str, drain_seconds: str, admin_port: str) -> int:
+def main(name: str, drain_seconds: str, admin_port: str, config: str | None = None) -> int:
     settings = Settings(admin=AdminSettings(port=int(admin_port)))
-    return run_role("gateway", settings, ROLES[name], admin_port=int(admin_port), drain_seconds=float(drain_seconds))
+    reload = None if config is None else partial(load, Path(config))
+    if reload is not None:
+        settings = reload()
+    main = ROLES[name]
+    return run_role(
+        "gateway", settings, main, admin_port=int(admin_port), drain_seconds=float(drain_seconds), reload=reload
+    )
 
 
 if __name__ == "__main__":
