@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from schemas.openapi_answers import refusals
 from schemas.openapi_bodies import schemas
+from schemas.openapi_passed import passed_paths
 from schemas.openapi_paths import paths
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ def document(*, version: str, url: str, statuses: Mapping[str, int], max_batch_e
         "servers": [{"url": url}],
         # The last: the key stands in the body.
         "security": [{"apiKey": []}, {"bearer": []}, {}],
-        "paths": paths(statuses),
+        "paths": paths(statuses) | passed_paths(statuses),
         "components": {
             "schemas": schemas(max_batch_events=max_batch_events),
             "responses": refusals(statuses),

@@ -18,6 +18,11 @@ _RETRY_AFTER: Final = {
     "schema": {"type": "integer", "minimum": 1},
 }
 _ALLOW: Final = {"description": "The methods that the path takes.", "required": True, "schema": {"type": "string"}}
+_RATE_LIMITS: Final = {
+    "RateLimit-Limit": "Of a storefront that has a limit: how many events may come at once.",
+    "RateLimit-Remaining": "How many of them may come now.",
+    "RateLimit-Reset": "Seconds until it is all of them again.",
+}
 _OWN_HEADERS: Final = {
     HTTPStatus.METHOD_NOT_ALLOWED: {"Allow": _ALLOW},
     HTTPStatus.TOO_MANY_REQUESTS: {"Retry-After": _RETRY_AFTER},
@@ -26,8 +31,9 @@ _OWN_HEADERS: Final = {
 
 
 def headers() -> dict[str, Any]:
-    """Return the headers that every answer in JSON has."""
-    return {"X-Request-Id": _REQUEST_ID}
+    """Return the headers that any answer may have."""
+    limits = {name: {"description": text, "schema": {"type": "integer"}} for name, text in _RATE_LIMITS.items()}
+    return {"X-Request-Id": _REQUEST_ID} | limits
 
 
 def refusals(statuses: Mapping[str, int]) -> dict[str, Any]:

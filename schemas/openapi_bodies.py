@@ -41,10 +41,17 @@ class Batched(msgspec.Struct):
     errors: Annotated[list[str], msgspec.Meta(min_length=1)] | msgspec.UnsetType = msgspec.UNSET
 
 
+class Deleted(msgspec.Struct):
+    """The deletion is on stable storage, behind the events that the user sent before it."""
+
+    ok: Ok
+    deleted_user_id: str
+
+
 def schemas(*, max_batch_events: int) -> dict[str, Any]:
     """Return the schemas of bodies, by name. `Event` is any of the 13; fields that are not named are allowed, and travel unchanged."""
     (event, *_, in_force, withdrawn), named = msgspec.json.schema_components(
-        [AnyEvent, Batch, Tracked, Batched, *_CURRENCIES.values()], ref_template=REF
+        [AnyEvent, Batch, Tracked, Batched, Deleted, *_CURRENCIES.values()], ref_template=REF
     )
     currencies = dict(zip(_CURRENCIES, (in_force, withdrawn), strict=True))
     found = {name: _rewritten(schema, currencies) for name, schema in (named | {"Event": event}).items()}

@@ -1,4 +1,4 @@
-"""The gateway's own operations: `track`, `batch`, and what a browser asks before them (seed 003, DESIGN §5)."""
+"""The gateway's own operations: `track`, `batch`, the deletion of a user, and what a browser asks before them (seed 003, DESIGN §5)."""
 
 from __future__ import annotations
 
@@ -13,7 +13,11 @@ if TYPE_CHECKING:
 ECOMMERCE: Final = "/v1/api/analytics/ecommerce"
 TRACK: Final = f"{ECOMMERCE}/track"
 BATCH: Final = f"{ECOMMERCE}/batch"
+USER: Final = "/v1/api/analytics/user/{userId}"
 _JSON: Final = "application/json"
+SECRET_KEY: Final[list[dict[str, list[str]]]] = [{"apiKey": []}, {"bearer": []}]
+"""Of a route that takes secret keys only: from a header, never from a body."""
+_DELETION: Final = frozenset({400, 401, 403, 429, 500, 503})
 _ELSEWHERE: Final = frozenset({404, 405, 502, 504})
 """Statuses of paths that there are not, of other methods, and of what is passed through."""
 
@@ -92,6 +96,18 @@ def paths(statuses: Mapping[str, int]) -> dict[str, Any]:
                 | refused,
             },
             "options": _preflight("batchPreflight"),
+        },
+        USER: {
+            "parameters": [{"name": "userId", "in": "path", "required": True, "schema": {"type": "string"}}],
+            "delete": {
+                "operationId": "deleteUser",
+                "summary": "Delete what is known of a user",
+                "description": "With a secret key. Carried out behind the events that the user sent before.",
+                "security": SECRET_KEY,
+                "responses": {"200": _answer("Deleted", {"deleted": {"ok": True, "deleted_user_id": "user_123"}})}
+                | references(set(statuses.values()) & _DELETION),
+            },
+            "options": _preflight("deleteUserPreflight"),
         },
     }
 
