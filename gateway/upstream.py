@@ -136,9 +136,9 @@ class Upstream:
         await response.write_eof()
 
     def _refusal(self, error: Exception) -> Refusal:
-        self._log.warning(
-            "upstream did not answer", storefront=self._name, error=type(error).__name__, reason=str(error)
-        )
+        # aiohttp's words may quote the URL, and with it whom a query is about, or what the upstream sent.
+        reason = error.strerror if isinstance(error, OSError) else None
+        self._log.warning("upstream did not answer", storefront=self._name, error=type(error).__name__, reason=reason)
         if isinstance(error, TimeoutError) and not isinstance(error, aiohttp.ConnectionTimeoutError):
             return Refusal("UPSTREAM_TIMEOUT", "The analytics API did not answer in time")
         return Refusal("UPSTREAM_UNREACHABLE", "The analytics API could not be reached")

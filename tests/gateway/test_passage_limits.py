@@ -71,12 +71,33 @@ async def test_an_answer_that_breaks_off_is_not_taken_for_whole(
     assert (await gateway.post(TRACK, {"event_type": "view_cart"})).status == 200
 
 
-async def test_an_upstream_that_is_away_is_a_502(start: Callable[..., Awaitable[Gateway]]) -> None:
+async def test_an_upstream_that_is_away_is_a_502(
+    start: Callable[..., Awaitable[Gateway]], capsys: pytest.CaptureFixture[str]
+) -> None:
     gateway = await start(shop("http://127.0.0.1:1"))
     for path in (OVERVIEW, MESSAGES):
-        status, body, headers = await send(gateway, "GET", path, headers={"Origin": SHOP})
+        status, body, headers = await send(gateway, "GET", f"{path}?user_id=Anna", headers={"Origin": SHOP})
         assert (status, code(body)) == (502, "UPSTREAM_UNREACHABLE")
         assert headers["Access-Control-Allow-Origin"] == SHOP
+    said = capsys.readouterr().out
+    assert "upstream did not answer" in said
+    assert "Anna" not in said
+    assert SECRET not in said
+
+
+async def test_an_upstream_that_does_not_speak_http_is_a_502(
+    start: Callable[..., Awaitable[Gateway]], capsys: pytest.CaptureFixture[str]
+) -> None:
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"Hello, Anna\r\n\r\n")
+        writer.close()
+
+    async with await asyncio.start_server(answer, "127.0.0.1", 0) as server:
+        gateway = await start(shop(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"))
+        status, body, _ = await send(gateway, "GET", f"{OVERVIEW}?user_id=Anna")
+    assert (status, code(body)) == (502, "UPSTREAM_UNREACHABLE")
+    assert "Anna" not in capsys.readouterr().out
 
 
 async def test_an_upstream_that_hangs_is_a_504_and_holds_up_no_other(
