@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from itertools import groupby
 from typing import TYPE_CHECKING
 
 import orjson
@@ -12,6 +13,7 @@ from consumers.tally import Tally
 from consumers.tracker import Tracker
 from schemas.cloudevents import DELETION_TYPE_HEADER
 from schemas.topics import events_topic, partition_of
+from tests.chance import seeded
 from tests.consumers.records import Read, record
 from tests.consumers.shop import event, open_shop
 from tests.consumers.sink import OK, RESET, Say, Sink, until
@@ -135,3 +137,29 @@ async def test_it_is_one_record_in_the_balance(builder: Builder) -> None:
     assert [name for name in order if "a" in name] == ["a1", "a2", "!a", "a3"]
     balance = await town.balance()
     assert (balance.accepted, balance.delivered, balance.waiting, balance.unaccounted) == (5, 5, 0, 0)
+
+
+@pytest.mark.parametrize("seed", range(3))
+async def test_whatever_the_api_does_nothing_of_a_user_passes_a_deletion(sink: Sink, seed: int) -> None:
+    chance = seeded(seed)
+    faults = [Say(500, {"error": "oops"}), RESET, Say(429, {"error": "slow"}), Say(404, b"<html>")]
+    sink.answer = lambda _got: chance.choice(faults) if chance.random() < 0.3 else OK
+    numbers = dict.fromkeys("abcd", 0)
+    names: list[str] = []
+    for _ in range(200):
+        key = chance.choice("abcd")
+        numbers[key] += 1
+        names.append(f"!{key}" if chance.random() < 0.2 else f"{key}{numbers[key]}")
+    async with open_shop(sink, seed=seed, max_batch_events=chance.randint(1, 20), max_in_flight=6) as shop:
+        records = stream(*names)
+        for start in range(0, len(records), 20):
+            shop.feed_records(records[start : start + 20])
+            await shop.advance(0.1)
+        await shop.until(lambda: shop.finished, step=2)
+        assert shop.committable() == (200, 200, 0)
+    for key in "abcd":
+        mine = [name for name in names if key in name]
+        parts = ([name for name in request if key in name] for request in told(sink))
+        # What is tried again is sent as it was.
+        arrived = [name for part, _ in groupby(filter(None, parts)) for name in part]
+        assert [name for name, _ in groupby(arrived)] == [name for name, _ in groupby(mine)]
