@@ -22,10 +22,10 @@ if TYPE_CHECKING:
 @with_settings
 def gateway(settings: Settings) -> None:
     """Take events over HTTP and publish them."""
-    from gateway.contract import pages  # noqa: PLC0415  # see above
+    from gateway.contract import PATH, openapi  # noqa: PLC0415  # see above
     from gateway.service import main  # noqa: PLC0415
 
-    _run("gateway", settings, main, pages(settings))
+    _run("gateway", settings, main, {PATH: openapi})
 
 
 @click.command
@@ -59,7 +59,7 @@ def _run(
     role: str,
     settings: Settings,
     main: Callable[[Settings, Process], Awaitable[None]],
-    pages: Mapping[str, bytes] | None = None,
+    pages: Mapping[str, Callable[[Settings], bytes]] | None = None,
 ) -> NoReturn:
     from runtime.process import run_role  # noqa: PLC0415  # it brings uvloop and aiohttp, which `--help` does without
 

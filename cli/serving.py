@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 from typing import TYPE_CHECKING
 
 from cli import greeting, log
 from cli.demo.run import Demo
 from cli.overview import RolesHealth, registry
-from gateway.contract import pages
+from gateway.contract import PATH, openapi
 from runtime.admin import AdminServer
 from runtime.logs import Logs
 from runtime.signals import StopSignals
@@ -64,7 +65,7 @@ class Serving:
             registry=registry(self._supervisor.children),
             health=self._health,
             log=logs.log,
-            pages=pages(self._settings),
+            pages={PATH: partial(openapi, self._settings)},
         )
         with StopSignals(lambda _: stopping.set(), self._end_at_once):
             async with admin, self._supervisor:

@@ -12,15 +12,13 @@ from runtime.addresses import url_of
 from schemas.openapi import document
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from runtime.settings import Settings
 
 PATH = "/openapi.json"
 
 
-def pages(settings: Settings) -> Mapping[str, bytes]:
-    """Return the pages, in JSON, by their path."""
+def openapi(settings: Settings) -> bytes:
+    """Return the document, in JSON, of a gateway with that configuration."""
     gateway = settings.gateway
     found = document(
         version=importlib.metadata.version("sluice-gateway"),
@@ -28,4 +26,4 @@ def pages(settings: Settings) -> Mapping[str, bytes]:
         statuses=dict(STATUS.items()),
         max_batch_events=gateway.max_batch_events,
     )
-    return {PATH: orjson.dumps(found)}
+    return orjson.dumps(found)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Final, Self
+from typing import TYPE_CHECKING, Self
 
 import orjson
 from aiohttp import web
@@ -13,7 +13,7 @@ from prometheus_client.exposition import choose_encoder
 from runtime.errors import listen_failed
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from types import TracebackType
 
     from prometheus_client import CollectorRegistry
@@ -23,11 +23,11 @@ if TYPE_CHECKING:
 
 # A probe or a scrape that is under way at the end may finish; nothing else is lost with it.
 _SHUTDOWN_SECONDS = 1.0
-NO_PAGES: Final[Mapping[str, bytes]] = MappingProxyType({})
 
 
 class AdminServer:
-    """Serves the three pages on `host`:`port`; port 0 picks a free one. `pages`: the role's own, in JSON, by their path.
+    """Serves the three pages on `host`:`port`; port 0 picks a free one. `pages`: what makes the role's own, in JSON, by
+    their path; called in a thread.
 
     Life: `async with`, or `start` → `close`.
     """
@@ -40,7 +40,7 @@ class AdminServer:
         registry: CollectorRegistry,
         health: Health,
         log: FilteringBoundLogger,
-        pages: Mapping[str, bytes] = NO_PAGES,
+        pages: Mapping[str, Callable[[], bytes]] = MappingProxyType({}),
     ) -> None:
         self._host = host
         self._port = port
@@ -114,4 +114,5 @@ class AdminServer:
         return web.Response(body=page, headers={"Content-Type": content_type})
 
     async def _page(self, request: web.Request) -> web.Response:
-        return web.Response(body=self._pages[request.path], content_type="application/json")
+        page = await asyncio.to_thread(self._pages[request.path])
+        return web.Response(body=page, content_type="application/json")

@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import gc
 import os
+from functools import partial
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
 import uvloop
 
 from runtime import parent
-from runtime.admin import NO_PAGES, AdminServer
+from runtime.admin import AdminServer
 from runtime.clock import Clock, SystemClock
 from runtime.errors import exit_code, one_line
 from runtime.health import Health
@@ -124,16 +126,17 @@ def run_role(
     *,
     admin_port: int,
     drain_seconds: float,
-    pages: Mapping[str, bytes] = NO_PAGES,
+    pages: Mapping[str, Callable[[Settings], bytes]] = MappingProxyType({}),
     reload: Callable[[], Settings] | None = None,
 ) -> int:
     """Run `main` as this process's role until it returns, and return the exit code.
 
-    Sets up logs, uvloop, metrics, the admin server on `settings.admin.host`:`admin_port` (with `pages` of the role's own, in JSON, by their
-    path) and signals. 0: main returned, in time when it was asked to stop. 1: it did not return within `drain_seconds` of being asked (it
-    was then cancelled), or it failed; one line says why, and an OperatorError may ask for another code. A second signal ends the process at
-    once with 128 + its number; a process that does not end within 3 s of its deadline, a blocked event loop included, is ended with 1. For
-    the main thread; the caller ends the process with the code. Raises OperatorError when the environment asks for logs that there are not.
+    Sets up logs, uvloop, metrics, the admin server on `settings.admin.host`:`admin_port` (with the role's own `pages`, in JSON, by
+    their path, as the configuration makes them) and signals. 0: main returned, in time when it was asked to stop. 1: it did not return
+    within `drain_seconds` of being asked (it was then cancelled), or it failed; one line says why, and an OperatorError may ask for
+    another code. A second signal ends the process at once with 128 + its number; a process that does not end within 3 s of its
+    deadline, a blocked event loop included, is ended with 1. For the main thread; the caller ends the process with the code. Raises
+    OperatorError when the environment asks for logs that there are not.
 
     SIGHUP calls `reload`, in a thread, for the configuration as it is now. What raises is refused: one line says why, with every fault,
     `config_last_reload_successful` is 0, and the old one stays. Else main takes it over (`Process.on_reload`), or it is drained and run
@@ -179,7 +182,13 @@ def run_role(
         logs.close()
 
 
-async def _live(process: Process, runs: Runs, admin_host: str, admin_port: int, pages: Mapping[str, bytes]) -> int:
+async def _live(
+    process: Process,
+    runs: Runs,
+    admin_host: str,
+    admin_port: int,
+    pages: Mapping[str, Callable[[Settings], bytes]],
+) -> int:
     asyncio.get_running_loop().set_exception_handler(_Unhandled(process.log))
     admin = AdminServer(
         admin_host,
@@ -187,7 +196,7 @@ async def _live(process: Process, runs: Runs, admin_host: str, admin_port: int, 
         registry=process.metrics.registry,
         health=process.health,
         log=process.log,
-        pages=pages,
+        pages={path: partial(_made, make, runs) for path, make in pages.items()},
     )
     try:
         with parent.watching(os.environ, lambda: runs.stop("the supervisor ended")):
@@ -200,6 +209,10 @@ async def _live(process: Process, runs: Runs, admin_host: str, admin_port: int, 
         return exit_code(error)
     process.log.info("stopped")
     return 0
+
+
+def _made(make: Callable[[Settings], bytes], runs: Runs) -> bytes:
+    return make(runs.settings)
 
 
 class _Unhandled:

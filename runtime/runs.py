@@ -48,6 +48,11 @@ class Runs:
         self._served_with: Settings | None = None
         self._asked = asyncio.Event()
 
+    @property
+    def settings(self) -> Settings:
+        """What main runs with now."""
+        return self._settings
+
     def stop(self, reason: str) -> None:
         """Ask main to drain and return; it is not run again."""
         self._process.stop(reason)

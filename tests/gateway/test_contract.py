@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from yarl import URL
 
 from gateway import passage, routes
-from gateway.contract import PATH, pages
+from gateway.contract import openapi
 from gateway.errors import STATUS
 from runtime.settings import Settings
 from tests.gateway.conftest import BATCH, PUBLISHABLE, SECRET, TRACK
@@ -25,7 +25,7 @@ from tests.schemas.json_values import JSON, near, values
 if TYPE_CHECKING:
     from tests.gateway.conftest import Gateway
 
-DOCUMENT: dict[str, Any] = orjson.loads(pages(Settings())[PATH])
+DOCUMENT: dict[str, Any] = orjson.loads(openapi(Settings()))
 EVENT = {"$ref": "#/components/schemas/Event"}
 GOOD = values(DOCUMENT, EVENT)
 EXAMPLES = 200

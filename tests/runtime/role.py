@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import json
 import logging
 import sys
 import threading
@@ -142,7 +143,13 @@ def main(name: str, drain_seconds: str, admin_port: str, config: str | None = No
         settings = reload()
     main = ROLES[name]
     return run_role(
-        "gateway", settings, main, admin_port=int(admin_port), drain_seconds=float(drain_seconds), reload=reload
+        "gateway",
+        settings,
+        main,
+        admin_port=int(admin_port),
+        drain_seconds=float(drain_seconds),
+        pages={"/storefronts.json": lambda now: json.dumps([each.name for each in now.storefronts]).encode()},
+        reload=reload,
     )
 
 

@@ -112,7 +112,7 @@ async def test_many_scrapes_at_once_are_all_answered(client: aiohttp.ClientSessi
 
 
 async def test_a_role_has_pages_of_its_own(health: Health, log: FilteringBoundLogger) -> None:
-    pages = {"/openapi.json": b"{}"}
+    pages = {"/openapi.json": lambda: b"{}"}
     server = AdminServer("127.0.0.1", 0, registry=Metrics().registry, health=health, log=log, pages=pages)
     async with server, aiohttp.ClientSession(f"http://127.0.0.1:{server.port}") as session:
         async with session.get("/openapi.json") as answer:

@@ -77,12 +77,18 @@ def successful(port: int) -> bool:
         return "sluice_config_last_reload_successful 1.0" in answer.read().decode()
 
 
+def shown(port: int) -> list[str]:
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/storefronts.json", timeout=5) as answer:  # http, ours
+        return list(json.load(answer))
+
+
 def test_a_configuration_is_taken_over_at_sighup_unless_it_is_faulty(
     role: Role, config: Path, terminal: tuple[int, int]
 ) -> None:
     port = role.wait_for("admin listening")["port"]
     assert role.wait_for("started")["storefronts"] == ["first"]
     assert successful(port)
+    assert shown(port) == ["first"]
 
     config.write_text(STOREFRONT.format(name="No Name", key="file:/no/such/file"))
     role.hang_up()
@@ -91,11 +97,13 @@ def test_a_configuration_is_taken_over_at_sighup_unless_it_is_faulty(
     assert f"{config}:3: storefronts[0].name: " in line["error"]
     assert f"{config}:4: storefronts[0].publishable_keys[0]: " in line["error"]
     assert not successful(port)
+    assert shown(port) == ["first"]
 
     config.write_text(STOREFRONT.format(name="second", key="tolk_pub_2"))
     role.hang_up()
     assert role.wait_for("started")["storefronts"] == ["second"]
     assert successful(port), "the same admin server"
+    assert shown(port) == ["second"]
 
     os.close(terminal[0])
     role.hang_up()
