@@ -12,6 +12,8 @@ from runtime.errors import OperatorError
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from structlog.typing import FilteringBoundLogger
+
     from broker.interface import Broker, TopicDifference
     from runtime.process import Process
     from schemas.topics import TopicSpec
@@ -38,7 +40,7 @@ async def ready_broker(broker: Broker, specs: Sequence[TopicSpec], process: Proc
     while not process.stopping.is_set():
         try:
             await broker.start()
-            differences = await broker.ensure_topics(specs, create=create)
+            await ensured(broker, specs, process.log, create=create)
         except Unavailable as error:
             if str(error) != reason:
                 process.log.warning("broker unavailable", reason=str(error))
@@ -46,14 +48,17 @@ async def ready_broker(broker: Broker, specs: Sequence[TopicSpec], process: Proc
             await _sleep(process, random.uniform(wait / 2, wait))  # noqa: S311 - spreads the roles, guards nothing
             wait = min(wait * 2, LONGEST_WAIT_SECONDS)
             continue
-        require(differences)
-        for each in differences:
-            process.log.warning(
-                "topic differs", topic=each.topic, setting=each.setting, wanted=each.wanted, found=each.found
-            )
         reason = None
         return True
     return False
+
+
+async def ensured(broker: Broker, specs: Sequence[TopicSpec], log: FilteringBoundLogger, *, create: bool) -> None:
+    """Make sure of the topics; the broker has started. Differences of those that exist are logged. Raises Unavailable, MissingTopics."""
+    differences = await broker.ensure_topics(specs, create=create)
+    require(differences)
+    for each in differences:
+        log.warning("topic differs", topic=each.topic, setting=each.setting, wanted=each.wanted, found=each.found)
 
 
 def require(differences: Iterable[TopicDifference]) -> None:

@@ -6,7 +6,7 @@ import difflib
 from typing import TYPE_CHECKING
 
 import consumers.service
-import gateway.service
+import gateway.configured
 import scheduler.portfolio
 
 LIKENESS = 0.8
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 def topics(settings: Settings) -> list[TopicSpec]:
     """Return how each topic should be, once."""
-    wanted = [*gateway.service.topics(settings), *consumers.service.topics(settings)]
+    wanted = [*gateway.configured.topics(settings), *consumers.service.topics(settings)]
     if settings.exports:
         wanted += scheduler.portfolio.topics(settings)
     return list({spec.name: spec for spec in wanted}.values())

@@ -131,6 +131,14 @@ class Edge:
         exchange.code = refusal.code
         self._reporter.finish(exchange, refusal.status)
 
+    async def use(self, settings: GatewaySettings, storefronts: Storefronts, passage: Passage) -> None:
+        """Answer by these from the next request on. What is under way ends by what it was judged by until now."""
+        before, self._passage = self._passage, passage
+        self._settings = settings
+        self._storefronts = storefronts
+        self._client = client_headers(settings.record_client)
+        await before.retire()
+
     async def close(self) -> None:
         """Close what leads on from here, after the last request."""
         await self._passage.close()

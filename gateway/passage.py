@@ -42,7 +42,7 @@ class Passage:
     """Passes requests through, streamed, with what the storefront's upstream allows at once.
 
     A request's body is read first (bounded, counted in `in_flight`): a sender that is slow holds no place at the upstream.
-    Life: `query` and `other` …, `close`.
+    Life: `query` and `other` …, `retire` or `close`.
     """
 
     def __init__(
@@ -66,6 +66,11 @@ class Passage:
         """Close every connection to an upstream. Idempotent."""
         for upstream in self._upstreams.values():
             await upstream.close()
+
+    async def retire(self) -> None:
+        """Close every connection to an upstream as soon as what is under way there has ended; it is not waited for."""
+        for upstream in self._upstreams.values():
+            await upstream.retire()
 
     async def query(
         self, request: web.BaseRequest, exchange: Exchange, place: Place, ours: Mapping[str, str], *, last: bool

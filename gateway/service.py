@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import TYPE_CHECKING
 
 from aiohttp import web
@@ -13,18 +14,16 @@ from broker.factory import open_broker
 from broker.spool.publisher import SpooledPublisher
 from broker.spool.spool import Spool
 from broker.startup import ready_broker
+from gateway.configured import PINS, Configured, topics
 from gateway.edge import Edge
 from gateway.intake import Intake
-from gateway.limits import InFlight, TokenBucket
-from gateway.passage import Passage
+from gateway.limits import InFlight
 from gateway.report import Reporter
 from gateway.server import make_server
-from gateway.storefronts import Storefronts
 from gateway.workers import supervise
 from runtime import worker
 from runtime.errors import listen_failed
-from schemas.events import EVENT_TYPES
-from schemas.topics import REJECTED, events_spec, events_topic, rejected_spec
+from schemas.topics import REJECTED
 
 if TYPE_CHECKING:
     import socket
@@ -34,7 +33,6 @@ if TYPE_CHECKING:
     from gateway.upstream import Limits
     from runtime.process import Process
     from runtime.settings import Settings
-    from schemas.topics import TopicSpec
 
 MAX_IN_FLIGHT_BYTES = 64 * 1024 * 1024
 MAX_IN_FLIGHT_REQUESTS = 4096
@@ -46,32 +44,25 @@ FLUSH_SHARE = 0.25
 """Of the drain's time, what is kept for the publisher after the last request."""
 
 
-def topics(settings: Settings) -> list[TopicSpec]:
-    """Return the topics that a gateway writes to."""
-    count = settings.broker.partitions
-    return [
-        *(events_spec(each.name, each.partitions or count) for each in settings.storefronts),
-        rejected_spec(count),
-    ]
-
-
 async def main(settings: Settings, process: Process) -> None:
     """Serve until the process is asked to stop, then drain: requests in flight are answered, what they published is flushed.
 
     Raises OperatorError when the port cannot be had or a topic is missing that must not be created.
     """
-    listener = worker.listener(os.environ)
-    if settings.gateway.workers > 1 and listener is None:
+    if settings.gateway.workers > 1 and not worker.is_one(os.environ):
         await supervise(settings, process)
         return
     broker = open_broker(settings.broker, process.metrics, process.log, process.clock)
     try:
         if not await ready_broker(broker, topics(settings), process, create=settings.broker.create_topics):
             return
-        async with publishing(settings, process, broker) as publisher:
+        async with publishing(settings, process, broker) as (publisher, spool):
             process.health.add("broker", publisher.fault)
-            edge = await build(settings, process, broker, publisher)
-            async with listening(edge, settings, process, listener) as port:
+            edge = await build(settings, process, broker, publisher, spool=spool)
+            if process.stopping.is_set():
+                # Perhaps to begin again with another configuration: the socket to listen on is had but once.
+                return
+            async with listening(edge, settings, process, worker.listener(os.environ)) as port:
                 process.started(url=f"http://{settings.gateway.host}:{port}", storefronts=len(settings.storefronts))
                 await process.stopping.wait()
                 edge.draining = True
@@ -83,10 +74,14 @@ async def main(settings: Settings, process: Process) -> None:
 
 
 @asynccontextmanager
-async def publishing(settings: Settings, process: Process, broker: Broker) -> AsyncIterator[Publisher]:
-    """Yield what publishes: to Kafka with the spool before it, if there is to be one. Raises Unavailable when its place cannot be used."""
+async def publishing(
+    settings: Settings, process: Process, broker: Broker
+) -> AsyncIterator[tuple[Publisher, Spool | None]]:
+    """Yield what publishes: to Kafka with the spool before it, if there is to be one, and that. Raises Unavailable when its place cannot
+    be used.
+    """
     if settings.broker.kind == "embedded" or not settings.gateway.spool_max_bytes:
-        yield await broker.publisher(ack_timeout=ACK_TIMEOUT_SECONDS, max_pending_bytes=MAX_IN_FLIGHT_BYTES)
+        yield await broker.publisher(ack_timeout=ACK_TIMEOUT_SECONDS, max_pending_bytes=MAX_IN_FLIGHT_BYTES), None
         return
     gateway = settings.gateway
     spool = Spool(gateway.spool_path, gateway.spool_max_bytes, process.metrics, process.log, process.clock)
@@ -97,38 +92,27 @@ async def publishing(settings: Settings, process: Process, broker: Broker) -> As
         publisher = await broker.publisher(
             ack_timeout=ACK_TIMEOUT_SECONDS, max_pending_bytes=MAX_IN_FLIGHT_BYTES, relief=spool
         )
-        yield SpooledPublisher(publisher, spool)
+        yield SpooledPublisher(publisher, spool), spool
     finally:
         await spool.close()
 
 
 async def build(
-    settings: Settings, process: Process, broker: Broker, publisher: Publisher, limits: Limits | None = None
+    settings: Settings,
+    process: Process,
+    broker: Broker,
+    publisher: Publisher,
+    limits: Limits | None = None,
+    spool: Spool | None = None,
 ) -> Edge:
-    """Return the edge, with the partition counts that the topics have now: they are pinned until the process ends. `limits`: of what is
-    passed through.
+    """Return the edge, with the partition counts that the topics have now: they are pinned until the process ends. It takes over every
+    configuration that `process` reads from now on. `limits`: of what is passed through; `spool`: what is before `publisher`.
     """
-    names = [each.name for each in settings.storefronts]
-    process.metrics.initialise_gateway(names, EVENT_TYPES)
-    largest = settings.gateway.max_batch_events
-    rates = {
-        each.name: TokenBucket(max(1, each.events_per_second // settings.gateway.workers), process.clock, burst=largest)
-        for each in settings.storefronts
-        if each.events_per_second is not None
-    }
-    partitions = {name: await broker.partitions(events_topic(name)) for name in names}
     in_flight = InFlight(MAX_IN_FLIGHT_BYTES, MAX_IN_FLIGHT_REQUESTS, process.metrics, process.clock)
     intake = Intake(publisher, await broker.partitions(REJECTED), in_flight.retry_after, process.clock, process.log)
-    storefronts = Storefronts(settings.storefronts, partitions, rates)
-    passage = Passage(
-        settings.storefronts,
-        storefronts,
-        in_flight,
-        process.log,
-        max_body_bytes=settings.gateway.max_body_bytes,
-        limits=limits,
-    )
-    return Edge(
+    configured = Configured(process, broker, in_flight, limits)
+    storefronts, passage = await configured.make(settings)
+    edge = Edge(
         settings.gateway,
         storefronts,
         intake,
@@ -138,6 +122,8 @@ async def build(
         process.clock,
         process.log,
     )
+    process.on_reload(partial(configured.take_over, edge=edge, spool=spool), PINS)
+    return edge
 
 
 @asynccontextmanager

@@ -52,7 +52,7 @@ class Outgoing(NamedTuple):
 class Upstream:
     """Connections are pooled, and each storefront has its own: one whose API hangs costs another nothing (G4).
 
-    Life: `pass_on` …, `close`. Nothing is connected before the first request.
+    Life: `pass_on` …, `retire` or `close`. Nothing is connected before the first request.
     """
 
     def __init__(self, name: str, url: str, limits: Limits, log: FilteringBoundLogger) -> None:
@@ -61,6 +61,7 @@ class Upstream:
         self._limits = limits
         self._log = log
         self._under_way = 0
+        self._retired = False
         self._session: aiohttp.ClientSession | None = None
 
     async def close(self) -> None:
@@ -68,6 +69,12 @@ class Upstream:
         if self._session is not None:
             await self._session.close()
             self._session = None
+
+    async def retire(self) -> None:
+        """Close every connection as soon as nothing is under way; it is not waited for."""
+        self._retired = True
+        if not self._under_way:
+            await self.close()
 
     async def pass_on(
         self, request: web.BaseRequest, outgoing: Outgoing, ours: Mapping[str, str], *, last: bool
@@ -107,6 +114,8 @@ class Upstream:
             self._log.warning("answer broken off", storefront=self._name, error=type(error).__name__)
         finally:
             self._under_way -= 1
+            if self._retired and not self._under_way:
+                await self.close()
         return response
 
     def _connections(self) -> aiohttp.ClientSession:

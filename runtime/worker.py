@@ -14,9 +14,14 @@ if TYPE_CHECKING:
 WORKER_FD: Final = "SLUICE_WORKER_FD"
 
 
+def is_one(environ: Mapping[str, str]) -> bool:
+    """Say whether this process is a worker."""
+    return bool(environ.get(WORKER_FD))
+
+
 def listener(environ: Mapping[str, str]) -> socket.socket | None:
-    """Return the socket that the parent listens on for this process; None when it is no worker. Raises OperatorError when there is none of
-    that number.
+    """Return the socket that the parent listens on for this process; None when it is no worker. To be called once: it is the caller's
+    to close. Raises OperatorError when there is none of that number.
     """
     value = environ.get(WORKER_FD)
     if not value:

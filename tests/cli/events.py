@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 import consumers.service
-import gateway.service
+import gateway.configured
 from broker.factory import open_broker
 from broker.interface import RebalanceListener
 from runtime import config
@@ -27,7 +27,7 @@ async def log_of(sluice: Installation) -> AsyncIterator[Broker]:
     settings = config.load(sluice.config, {})
     logs = Logs("test", 2, level="error")
     async with open_broker(settings.broker, Metrics(), logs.log, SystemClock()) as broker:
-        await broker.ensure_topics([*gateway.service.topics(settings), *consumers.service.topics(settings)])
+        await broker.ensure_topics([*gateway.configured.topics(settings), *consumers.service.topics(settings)])
         yield broker
     logs.close()
 

@@ -23,8 +23,10 @@ from tests.gateway.vendor import serving
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 
+    from broker.interface import TopicDifference
     from gateway.edge import Edge
     from gateway.upstream import Limits
+    from schemas.topics import TopicSpec
     from tests.gateway.vendor import Vendor
 
 PARTITIONS = 4
@@ -91,15 +93,18 @@ class RecordingPublisher(Publisher):
 
 
 class Topics(Broker):
-    """A broker of which the gateway asks nothing but partition counts."""
+    """A broker of which the gateway asks nothing but partition counts, and when it is configured anew, whether the topics are there."""
 
     async def partitions(self, topic: str) -> int:  # noqa: ARG002 - all have as many
         return PARTITIONS
 
-    async def _never(self, *_: object, **__: object) -> Any:
-        raise AssertionError("the gateway asks for partitions only")
+    async def ensure_topics(self, specs: Sequence[TopicSpec], *, create: bool = True) -> list[TopicDifference]:  # noqa: ARG002 - all are there
+        return []
 
-    start = close = ensure_topics = publisher = transactional = subscribe = log_ranges = committed = _never
+    async def _never(self, *_: object, **__: object) -> Any:
+        raise AssertionError("the gateway asks for topics only")
+
+    start = close = publisher = transactional = subscribe = log_ranges = committed = _never
     read = _never  # type: ignore[assignment] # an iterator elsewhere; never called
 
 
