@@ -6,6 +6,7 @@ import asyncio
 import gzip
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, NamedTuple
+from urllib.parse import quote
 
 import brotli
 import orjson
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 DOCUMENT: dict[str, Any] = orjson.loads(openapi(Settings()))
 EVENT = {"$ref": "#/components/schemas/Event"}
 GOOD = values(DOCUMENT, EVENT)
+DELETION = f"{routes.USER}/{{userId}}"
 EXAMPLES = 200
 
 
@@ -39,6 +41,8 @@ class Sent(NamedTuple):
     headers: dict[str, str]
     status: int | None = None
     method: str = "POST"
+    template: str = ""
+    """Under which path the document has it, where it is another."""
 
 
 def spellings(event: Any, noise: bytes) -> list[Sent]:
@@ -71,6 +75,9 @@ def spellings(event: Any, noise: bytes) -> list[Sent]:
         Sent(TRACK, one, {"Origin": "https://shop.example", "X-API-Key": word}, 401),
         Sent(f"/v1/api/analytics/ecommerce/%{word}", one, key),
         Sent(BATCH, one, key, 405, "PUT"),
+        Sent(f"{routes.USER}/{quote(noise)}", b"", {"X-API-Key": SECRET}, None, "DELETE", DELETION),
+        Sent(f"{routes.USER}/{quote(noise)}", b"", {"X-API-Key": word}, None, "DELETE", DELETION),
+        Sent(f"{routes.ECOMMERCE}/overview?{quote(noise)}", b"", key, 403, "GET", f"{routes.ECOMMERCE}/overview"),
     ]
 
 
@@ -78,7 +85,7 @@ def complaints(sent: Sent, status: int, body: Any) -> list[str]:
     """What is wrong with an answer."""
     if status >= HTTPStatus.INTERNAL_SERVER_ERROR or sent.status not in (None, status):
         return [f"status {status}, {body}"]
-    operation = DOCUMENT["paths"].get(sent.path, {}).get(sent.method.lower(), {"responses": {}})
+    operation = DOCUMENT["paths"].get(sent.template or sent.path, {}).get(sent.method.lower(), {"responses": {}})
     response = operation["responses"].get(str(status), {"$ref": f"#/components/responses/Refused{status}"})
     return list(faults(DOCUMENT, resolved(DOCUMENT, response)["content"]["application/json"]["schema"], body))
 
@@ -121,7 +128,7 @@ def test_every_code_is_in_the_document_with_its_status() -> None:
 
 def test_the_paths_are_those_that_the_gateway_knows() -> None:
     queries = {f"{routes.ECOMMERCE}/{name}" for name in routes.QUERIES}
-    others = {routes.TRACK, routes.BATCH, f"{routes.USER}/{{userId}}", f"{routes.API}{{path}}"}
+    others = {routes.TRACK, routes.BATCH, DELETION, f"{routes.API}{{path}}"}
     assert DOCUMENT["paths"].keys() == queries | others
     passed = DOCUMENT["paths"][f"{routes.API}{{path}}"].keys() - {"parameters"}
     assert passed == {method.lower() for method in passage.METHODS}
