@@ -77,6 +77,8 @@ class Protocol(RequestHandler):
 
     def data_received(self, data: bytes) -> None:
         """Parse what came; note whether a head has begun that is not whole yet, and which body comes now."""
+        if self._close:
+            return
         body = self._body
         within_body = not body.is_eof()
         super().data_received(data)
@@ -91,7 +93,7 @@ class Protocol(RequestHandler):
             self._body = latest
             self._head_bytes = 0
             self._head_since = 0.0
-        elif data and not within_body and not self._close:
+        elif data and not within_body:
             self._head_bytes += len(data)
             self._head_since = self._head_since or self._loop.time()
             if self._head_bytes > self._patience.head_bytes:
@@ -100,6 +102,8 @@ class Protocol(RequestHandler):
     def look(self, now: float) -> None:
         """End a request that comes too slowly; `now` is the event loop's time."""
         body = self._body
+        if self._close:
+            return
         if body.is_eof():
             if self._head_since and now - self._head_since >= self._patience.head_seconds:
                 self._refuse(Refusal("REQUEST_TIMEOUT", "Request head took too long"))
@@ -112,7 +116,6 @@ class Protocol(RequestHandler):
         """Let whoever reads the body know, and take nothing more from its sender: where the next request would begin is unknown."""
         self._close = True
         self._body.set_exception(why)
-        self._body.feed_eof()
 
     def _refuse(self, refusal: Refusal) -> None:
         """Answer a request that is not whole, in its turn; then the connection ends."""
@@ -169,7 +172,9 @@ class Protocol(RequestHandler):
         else:
             refusal = Refusal("BAD_REQUEST", "Malformed HTTP request")
         cast("Server", self._manager).told(refusal)
-        headers = {} if refusal.retry_after is None else {"Retry-After": str(refusal.retry_after)}
+        headers = {"Connection": "close"}
+        if refusal.retry_after is not None:
+            headers["Retry-After"] = str(refusal.retry_after)
         body = orjson.dumps({"error": refusal.message, "code": refusal.code})
         response = web.Response(status=status, body=body, content_type="application/json", headers=headers)
         response.force_close()
