@@ -4,16 +4,33 @@ from __future__ import annotations
 
 import time
 from email.utils import formatdate
+from http import HTTPStatus
 from typing import TYPE_CHECKING, cast
 
+import orjson
 from aiohttp import HttpVersion11, web
 
 if TYPE_CHECKING:
     from aiohttp.abc import AbstractStreamWriter
 
+    from gateway.errors import Refusal
     from gateway.server import Protocol
 
 _HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\nX-Request-Id: %b\r\nDate: %b\r\n%b\r\n%b"
+_REFUSED = b"HTTP/1.1 %d %b\r\nContent-Type: application/json\r\nContent-Length: %d\r\nX-Request-Id: %b\r\nDate: %b\r\n%b\r\n%b"
+
+
+def accepted(body: bytes, request_id: str, date: bytes, lines: bytes = b"") -> bytes:
+    """Return a whole 200. `lines`: further lines of the head, each with its end."""
+    return _HEAD % (len(body), request_id.encode(), date, lines, body)
+
+
+def refused(refusal: Refusal, request_id: str, date: bytes) -> bytes:
+    """Return a whole refusal, after which the connection stays open."""
+    body = orjson.dumps({"error": refusal.message, "code": refusal.code})
+    retry = b"" if refusal.retry_after is None else b"Retry-After: %d\r\n" % refusal.retry_after
+    phrase = HTTPStatus(refusal.status).phrase.encode()
+    return _REFUSED % (refusal.status, phrase, len(body), request_id.encode(), date, retry, body)
 
 
 class Answer(web.StreamResponse):
@@ -26,7 +43,7 @@ class Answer(web.StreamResponse):
 
     def __init__(self, body: bytes, request_id: str, date: bytes, lines: bytes = b"") -> None:
         # Not the parent's: it makes headers that nobody would read.
-        self._bytes = _HEAD % (len(body), request_id.encode(), date, lines, body)
+        self._bytes = accepted(body, request_id, date, lines)
         self._keep_alive = True
 
     @staticmethod

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias, cast
 
 import orjson
 from aiohttp import web
@@ -13,6 +13,7 @@ from gateway.answer import Answer, HttpDate
 from gateway.body import check_frame, read_body
 from gateway.client_address import client_headers
 from gateway.errors import Refusal
+from gateway.express import Express, Head
 from gateway.identity import repeated_request_id, request_ids
 from gateway.limits import RECORD_BYTES
 from gateway.rate_headers import rate_headers, rate_lines
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from gateway.passage import Passage
     from gateway.report import Reporter, Result
     from gateway.routes import Place
+    from gateway.server import Protocol
     from gateway.storefronts import Storefront, Storefronts
     from runtime.clock import Clock
     from runtime.settings import GatewaySettings
@@ -87,12 +89,14 @@ class Edge:
         self._request_ids = request_ids()
         self._date = HttpDate()
         self._client = client_headers(settings.record_client)
+        self._records_nobody = settings.record_client == "none"
+        self.express = Express(intake, in_flight, reporter, self._request_ids, self._date, clock, log)
         self._routes: Mapping[str, tuple[str, Callable[[web.BaseRequest, Exchange], Awaitable[Body]]]] = {
             TRACK: ("track", self._track),
             BATCH: ("batch", self._batch),
         }
         self.draining = False
-        """Set while the gateway ends: answers then close their connection."""
+        """Whether the gateway ends: answers then close their connection."""
 
     async def __call__(self, request: web.BaseRequest) -> web.StreamResponse:
         """Answer one request. Never raises but for what ends the connection itself."""
@@ -119,11 +123,23 @@ class Edge:
         except Exception:  # noqa: BLE001 - a fault of ours becomes an answer and a log line, never a broken connection
             self._log.exception("request failed", route=route, request_id=exchange.request_id)
             refusal = Refusal("INTERNAL", "Internal error")
+        head = cast("Protocol", request.protocol).at_boundary(request.content_length)
         if refusal is None and exchange.origin is None and not self.draining and Answer.suits(request):
+            if head is not None and exchange.sender is not None and self._records_nobody:
+                self._learn(head, request, exchange)
             self._reporter.finish(exchange, 200)
             limits = b"" if exchange.rate is None else rate_lines(exchange.rate)
             return Answer(body, exchange.request_id, self._date(), limits)
         return self._answer(exchange, body, refusal)
+
+    def _learn(self, head: bytes, request: web.BaseRequest, exchange: Exchange) -> None:
+        assert exchange.sender is not None  # noqa: S101 - whose head is not known is not learnt
+        if not any(each is exchange.sender for each in self._storefronts.all):
+            # Another configuration came while it was under way, and its key may be gone.
+            return
+        read = self._read_track if exchange.route == "track" else self._read_batch
+        found = Head(exchange.route, exchange.sender, exchange.bytes, read)
+        self.express.learn(head, request, found)
 
     def told(self, refusal: Refusal) -> None:
         """Report what the server refused before there was a request to hand on."""
@@ -131,12 +147,19 @@ class Edge:
         exchange.code = refusal.code
         self._reporter.finish(exchange, refusal.status)
 
+    def drain(self) -> None:
+        """Let every answer close its connection from now on."""
+        self.draining = True
+        self.express.close()
+
     async def use(self, settings: GatewaySettings, storefronts: Storefronts, passage: Passage) -> None:
         """Answer by these from the next request on. What is under way ends by what it was judged by until now."""
         before, self._passage = self._passage, passage
         self._settings = settings
         self._storefronts = storefronts
         self._client = client_headers(settings.record_client)
+        self._records_nobody = settings.record_client == "none"
+        self.express.forget()
         await before.retire()
 
     async def close(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -103,14 +104,23 @@ class Intake:
         claimed, and what was written may arrive though it was not answered as accepted. TOO_LARGE for a record that the topic does
         not take.
         """
+        for future in pending.futures:
+            with contextlib.suppress(BrokerError):  # the verdict is of all of them
+                await future
+        refusal = self.verdict(pending)
+        if refusal is not None:
+            raise refusal
+
+    def verdict(self, pending: Pending) -> Refusal | None:
+        """Return why not all of it is on stable storage, as `acknowledged` says it; None when it is. The futures are done."""
         failure = pending.failure
         for future in pending.futures:
-            try:
-                await future
-            except BrokerError as error:
+            error = future.exception()
+            if isinstance(error, BrokerError):
                 failure = error
-        if failure is not None:
-            raise self._refusal(failure, pending)
+            elif error is not None:
+                raise error
+        return None if failure is None else self._refusal(failure, pending)
 
     def _records(self, storefront: Storefront, good: Good, request_id: str) -> Iterable[tuple[int, list[Message]]]:
         request = request_id.encode()

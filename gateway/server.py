@@ -17,10 +17,12 @@ from gateway.patience import BodyUnreadable, BodyWatch, Patience, SenderTooSlow
 
 if TYPE_CHECKING:
     from asyncio import AbstractEventLoop, BaseTransport
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from aiohttp.streams import StreamReader
     from aiohttp.web_request import BaseRequest
+
+    from gateway.express import Express, Head
 
 _Coroutine = TypeVar("_Coroutine")
 
@@ -28,6 +30,7 @@ KEEP_ALIVE_SECONDS = 75
 READ_BUFFER_BYTES = 256 * 1024
 LINGER_SECONDS = 2.0
 """How long the rest of a body that was refused is read and thrown away, so that its sender gets to see the answer."""
+_HEAD_END = b"\r\n\r\n"
 MAX_CONNECTIONS = 8192
 """Each takes some 10 KiB while it is idle. What comes above them is told to come again."""
 
@@ -56,11 +59,29 @@ class _InPlace:
 class Protocol(RequestHandler):
     """One connection. What cannot be parsed is answered in JSON and logged as what it is: the sender's fault, not ours."""
 
-    __slots__ = ("_body", "_body_watch", "_head_bytes", "_head_since", "_patience")
+    __slots__ = (
+        "_at_boundary",
+        "_behind",
+        "_body",
+        "_body_watch",
+        "_fed",
+        "_head",
+        "_head_bytes",
+        "_head_since",
+        "_on_express",
+        "_patience",
+    )
 
     def __init__(self, server: Server, patience: Patience, **arguments: Any) -> None:
         super().__init__(server, **arguments)
         self._patience = patience
+        # Where the parser is: between requests; else with which head the present one began, and how much of it came.
+        self._at_boundary = True
+        self._head = b""
+        self._fed = 0
+        # A request that went round the parser, and what came behind it.
+        self._on_express = False
+        self._behind = b""
         self._body: StreamReader = EMPTY_PAYLOAD
         self._body_watch = BodyWatch()
         self._head_bytes = 0
@@ -76,6 +97,63 @@ class Protocol(RequestHandler):
             self._refuse(Refusal("OVERLOADED", "The gateway is overloaded. Please try again later.", retry_after=1))
 
     def data_received(self, data: bytes) -> None:
+        """Take what came: a request of a known head straight to the express, everything else to the parser."""
+        if self._on_express:
+            if not self._behind and self.transport is not None:
+                self.transport.pause_reading()
+            self._behind += data
+            return
+        if self._at_boundary and data:
+            end = data.find(_HEAD_END) + len(_HEAD_END)
+            self._head = data[:end] if end >= len(_HEAD_END) else b""
+            if self._goes_by_express(data, end):
+                return
+            self._at_boundary = False
+            self._fed = 0
+        self._fed += len(data)
+        self._parse(data)
+
+    def _goes_by_express(self, data: bytes, end: int) -> bool:
+        server = cast("Server", self._manager)
+        head = server.heads.get(self._head)
+        waiter = self._waiter
+        if head is None or len(data) != end + head.length or waiter is None or waiter.done() or self._close:
+            return False
+        self._on_express = True
+        if server.express is None or not server.express.carry_out(head, data[end:], self):
+            self._on_express = False
+            return False
+        server.requests_count += 1
+        # Or the connection would be taken for an idle one.
+        self._next_keepalive_close_time = self._loop.time() + KEEP_ALIVE_SECONDS
+        return True
+
+    def answered(self, answer: bytes) -> None:
+        """Send the answer to the request that went by express; then what came behind it has its turn."""
+        self._on_express = False
+        behind, self._behind = self._behind, b""
+        transport = self.transport
+        if transport is None or transport.is_closing():
+            return
+        if self._close:
+            transport.write(answer)
+            transport.close()
+            return
+        cast("Server", self._manager).outbox.put(transport, answer)
+        if behind:
+            transport.resume_reading()
+            self.data_received(behind)
+
+    def at_boundary(self, length: int | None) -> bytes | None:
+        """Return the head, byte for byte, of the request that is being answered, if it and its body of `length` bytes are all that
+        the parser was given: it stands between two requests then. None when that is not known.
+        """
+        if length is None or not self._head or self._fed != len(self._head) + length:
+            return None
+        self._at_boundary = True
+        return self._head
+
+    def _parse(self, data: bytes) -> None:
         """Parse what came; note whether a head has begun that is not whole yet, and which body comes now."""
         if self._close:
             return
@@ -147,7 +225,7 @@ class Protocol(RequestHandler):
 
     def close(self) -> None:
         """Take no more requests: an idle connection ends at once, a busy one with its answer."""
-        idle = self._waiter is not None and not self._waiter.done()
+        idle = self._waiter is not None and not self._waiter.done() and not self._on_express
         super().close()
         if self._manager is not None:
             cast("Server", self._manager).outbox.flush()
@@ -193,12 +271,15 @@ class Server(web.Server):
         handler: Any,
         patience: Patience,
         told: Callable[[Refusal], None],
+        express: Express | None,
         max_connections: int,
         **arguments: Any,
     ) -> None:
         super().__init__(handler, **arguments)
         self.outbox = Outbox(asyncio.get_running_loop())
         self.told = told
+        self.express = express
+        self.heads: Mapping[bytes, Head] = {} if express is None else express.heads
         self.max_connections = max_connections
         self._patience = patience
         self._looking = self._loop.call_later(patience.look_seconds, self._look)
@@ -223,6 +304,7 @@ def make_server(
     handler: Any,
     told: Callable[[Refusal], None] = lambda _: None,
     *,
+    express: Express | None = None,
     patience: Patience | None = None,
     max_connections: int = MAX_CONNECTIONS,
 ) -> Server:
@@ -233,6 +315,7 @@ def make_server(
         handler,
         patience or Patience(),
         told,
+        express,
         max_connections,
         access_log=None,
         auto_decompress=False,

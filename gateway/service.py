@@ -65,7 +65,7 @@ async def main(settings: Settings, process: Process) -> None:
             async with listening(edge, settings, process, worker.listener(os.environ)) as port:
                 process.started(url=f"http://{settings.gateway.host}:{port}", storefronts=len(settings.storefronts))
                 await process.stopping.wait()
-                edge.draining = True
+                edge.drain()
                 # Who sends to whom is told, and some are told late.
                 await process.clock.sleep(settings.gateway.drain_seconds * NOTICE_SHARE)
             await publisher.close(settings.gateway.drain_seconds * FLUSH_SHARE)
@@ -135,7 +135,7 @@ async def listening(
     """
     host, port = settings.gateway.host, settings.gateway.port
     drain = settings.gateway.drain_seconds * (1 - FLUSH_SHARE - NOTICE_SHARE)
-    server = make_server(edge, edge.told)
+    server = make_server(edge, edge.told, express=edge.express)
     runner = web.ServerRunner(server, handle_signals=False, shutdown_timeout=drain / 2)
     await runner.setup()
     try:

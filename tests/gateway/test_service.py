@@ -34,7 +34,7 @@ async def test_a_request_in_flight_is_answered_and_its_connection_closed() -> No
             url = f"http://127.0.0.1:{port}{TRACK}"
             request = asyncio.ensure_future(session.post(url, data=VIEW, headers=HEADERS))
             await publisher.hold(1)
-            edge.draining = True
+            edge.drain()
             asyncio.get_running_loop().call_later(0.05, publisher.held[0].set_result, None)
         response = await request
         assert response.status == 200
