@@ -57,6 +57,7 @@ class Child:
         self._clock = clock
         self._process: asyncio.subprocess.Process | None = None
         self._was_ready = False
+        self._answers = self._hangs_up = False
         self._draining = asyncio.Event()
 
     @property
@@ -74,6 +75,7 @@ class Child:
                 self._process.terminate()
             code = await self._process.wait()
             self._process = self.admin_port = None
+            self._answers = False
             if self._draining.is_set():
                 return
             self.follow()
@@ -92,6 +94,17 @@ class Child:
         """Take down what the role says of its readiness: why it is not ready, nothing when it is."""
         self.reasons = reasons
         self._was_ready = self._was_ready or not reasons
+        self._answers = self._process is not None
+        if self._hangs_up:
+            self.hang_up()
+
+    def hang_up(self) -> None:
+        """Let the role read its configuration anew: now, or as soon as it answers: SIGHUP would end one that is not so far. Does not
+        wait.
+        """
+        self._hangs_up = not self._answers
+        if self._answers and self._process is not None and self._process.returncode is None:
+            self._process.send_signal(signal.SIGHUP)
 
     def follow(self) -> None:
         """Tell the warnings and errors that the role has logged since the last call."""

@@ -12,7 +12,7 @@ from cli.overview import RolesHealth, registry
 from gateway.contract import PATH, openapi
 from runtime.admin import AdminServer
 from runtime.logs import Logs
-from runtime.signals import StopSignals
+from runtime.signals import HangUp, StopSignals
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -58,6 +58,11 @@ class Serving:
         Raises OperatorError when a role cannot start.
         """
         stopping = asyncio.Event()
+        loop = asyncio.get_running_loop()
+
+        def hung_up(*, for_good: bool) -> None:
+            loop.call_soon_threadsafe(stopping.set if for_good else self._hang_up)
+
         logs = Logs("up", _STDERR, level="error", console=True)
         admin = AdminServer(
             self._settings.admin.host,
@@ -67,7 +72,7 @@ class Serving:
             log=logs.log,
             pages={PATH: partial(openapi, self._settings)},
         )
-        with StopSignals(lambda _: stopping.set(), self._end_at_once):
+        with StopSignals(lambda _: stopping.set(), self._end_at_once), HangUp(hung_up):
             async with admin, self._supervisor:
                 work = asyncio.create_task(self._work(admin.port, demo=demo))
                 await self._until(stopping, work)
@@ -113,6 +118,12 @@ class Serving:
                     self._console.print(f"still waiting for {name}: {reason}")
             else:
                 return
+
+    def _hang_up(self) -> None:
+        self._console.print(
+            "every role reads the configuration anew; what is wrong with it, or needs a restart, follows"
+        )
+        self._supervisor.hang_up()
 
     def _end_at_once(self) -> None:
         self._supervisor.kill()

@@ -64,6 +64,11 @@ class Supervisor:
         for task in done:
             task.result()
 
+    def hang_up(self) -> None:
+        """Let every role read its configuration anew. Does not wait."""
+        for child in self.children:
+            child.hang_up()
+
     def kill(self) -> None:
         """End every role at once. For signal handlers: it never waits."""
         for child in self.children:
@@ -76,17 +81,21 @@ class Supervisor:
 
     async def _look(self, session: aiohttp.ClientSession, child: Child) -> None:
         while True:
-            if child.admin_port is not None:
-                child.heard(await _reasons(session, child.admin_port))
+            port = child.admin_port
+            if port is not None:
+                try:
+                    reasons = await _reasons(session, port)
+                except (aiohttp.ClientError, TimeoutError, orjson.JSONDecodeError) as error:
+                    child.reasons = {"process": f"does not answer: {str(error) or type(error).__name__}"}
+                else:
+                    if port == child.admin_port:  # else it was the last word of one that has ended
+                        child.heard(reasons)
             child.follow()
             await asyncio.sleep(LOOK_SECONDS if child.reasons else READY_LOOK_SECONDS)
 
 
 async def _reasons(session: aiohttp.ClientSession, port: int) -> dict[str, str]:
-    """Ask a role for its readiness."""
-    try:
-        async with session.get(url_of("127.0.0.1", port) + "/readyz") as response:
-            answer = orjson.loads(await response.read())
-    except (aiohttp.ClientError, TimeoutError, orjson.JSONDecodeError) as error:
-        return {"process": f"does not answer: {str(error) or type(error).__name__}"}
+    """Ask a role for its readiness. Raises what says that it does not answer."""
+    async with session.get(url_of("127.0.0.1", port) + "/readyz") as response:
+        answer = orjson.loads(await response.read())
     return {} if answer.get("ready") is True else dict(answer.get("reasons", {}))

@@ -41,7 +41,8 @@ def command(config_path: Path | None, *, demo: bool) -> None:
     """Run everything on this machine: gateway, forwarder, sandbox, and the scheduler where exports are configured.
 
     Each role is a process of its own; one that ends is started again. /livez, /readyz and /metrics of all are on one
-    admin server, their logs in <broker.path>/logs. Ctrl-C drains them in order, a second one ends them at once.
+    admin server, their logs in <broker.path>/logs. Ctrl-C drains them in order, a second one ends them at once. SIGHUP
+    makes every role take over the configuration as it is then; the first export, and ports, need a restart.
 
     --demo exits 1 in the end if what came out does not balance with what went in.
     """

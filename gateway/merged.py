@@ -37,12 +37,14 @@ _COUNTERS: Final = frozenset({"counter", "histogram", "summary"})
 
 
 class MergedMetrics(Collector):
-    """What the workers said last, at most half a second ago. What those counted that are gone stays counted: nothing runs backwards.
+    """What the workers said last, at most half a second ago, and `own` metrics of their parent beside it. What those counted that are gone
+    stays counted: nothing runs backwards.
 
     For any thread.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *own: Collector) -> None:
+        self._own = own
         self._lock = threading.Lock()
         self._pages: dict[int, str] = {}
         self._gone: dict[Key, float] = {}
@@ -66,12 +68,14 @@ class MergedMetrics(Collector):
             pages, gone = list(self._pages.values()), dict(self._gone)
         families: dict[str, Metric] = {}
         values: dict[str, dict[Key, list[float]]] = {}
+        told = [family for each in self._own for family in each.collect()]
         for page in pages:
-            for family in text_string_to_metric_families(page):
-                families.setdefault(family.name, family)
-                found = values.setdefault(family.name, {})
-                for sample in family.samples:
-                    found.setdefault(_key(sample), []).append(sample.value)
+            told += text_string_to_metric_families(page)
+        for family in told:
+            families.setdefault(family.name, family)
+            found = values.setdefault(family.name, {})
+            for sample in family.samples:
+                found.setdefault(_key(sample), []).append(sample.value)
         for name, family in families.items():
             merged = Metric(name, family.documentation, family.type)
             for (sample_name, labels), its in values[name].items():

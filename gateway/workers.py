@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import signal
 import socket
 import sys
 from contextlib import closing
@@ -49,6 +50,7 @@ class Worker:
         self._merged = merged
         self._child: asyncio.subprocess.Process | None = None
         self._port: int | None = None
+        self._answers = self._hangs_up = False
 
     async def run(self, leash: Leash) -> None:
         """Keep it running until the gateway is asked to stop. Raises OperatorError when it ends before it was ever ready."""
@@ -61,6 +63,7 @@ class Worker:
                 child.terminate()
             code = await child.wait()
             self._child = self._port = None
+            self._answers = False
             self._merged.ended(self.number)
             if process.stopping.is_set():
                 return
@@ -79,7 +82,7 @@ class Worker:
         """Ask it for its readiness and its metrics, again and again."""
         while True:
             if self._port is not None:
-                await self._ask(session, f"http://127.0.0.1:{self._port}")
+                await self._ask(session, self._port)
             await self._process.clock.sleep(LOOK_SECONDS)
 
     def terminate(self) -> None:
@@ -87,12 +90,19 @@ class Worker:
         if self._child is not None and self._child.returncode is None:
             self._child.terminate()
 
+    def hang_up(self) -> None:
+        """Let it read its configuration anew: now, or as soon as it answers: SIGHUP would end one that is not so far. Does not wait."""
+        self._hangs_up = not self._answers
+        if self._answers and self._child is not None and self._child.returncode is None:
+            self._child.send_signal(signal.SIGHUP)
+
     def kill(self) -> None:
         """End it at once. Does not wait."""
         if self._child is not None and self._child.returncode is None:
             self._child.kill()
 
-    async def _ask(self, session: aiohttp.ClientSession, url: str) -> None:
+    async def _ask(self, session: aiohttp.ClientSession, port: int) -> None:
+        url = f"http://127.0.0.1:{port}"
         try:
             async with session.get(url + "/readyz") as response:
                 answer = orjson.loads(await response.read())
@@ -101,6 +111,11 @@ class Worker:
         except (aiohttp.ClientError, TimeoutError, orjson.JSONDecodeError) as error:
             self.reasons = {"process": f"does not answer: {str(error) or type(error).__name__}"}
             return
+        if port != self._port:
+            return  # it was the last word of one that has ended
+        self._answers = True
+        if self._hangs_up:
+            self.hang_up()
         self.reasons = {} if answer.get("ready") is True else dict(answer.get("reasons", {}))
         self.was_ready = self.was_ready or not self.reasons
         self._merged.said(self.number, page)
@@ -126,13 +141,19 @@ class Worker:
 
 
 async def supervise(settings: Settings, process: Process) -> None:
-    """Run `gateway.workers` processes until this one is asked to stop, then let them drain. Raises OperatorError when the port cannot be
-    had, or when a worker does not start.
+    """Run `gateway.workers` processes until this one is asked to stop, then let them drain. A configuration that is read anew without
+    fault is for each of them to take over. Raises OperatorError when the port cannot be had, or when a worker does not start.
     """
-    merged = MergedMetrics()
+    merged = MergedMetrics(process.metrics.config_last_reload_successful)
     process.metrics.show(merged)
     listeners = _listen(settings)
     workers = [Worker(number, each, process, merged) for number, each in enumerate(listeners)]
+
+    async def hang_up(_: Settings) -> None:
+        for each in workers:
+            each.hang_up()
+
+    process.on_reload(hang_up)
     process.health.add("workers", lambda: _not_ready(workers))
     timeout = aiohttp.ClientTimeout(total=ANSWER_SECONDS)
     with closing(Leash()) as leash:

@@ -67,6 +67,19 @@ async def test_roles_drain_in_their_order_and_their_warnings_are_told(stage: Sta
     assert not any(pid is not None and psutil.pid_exists(pid) for pid in pids)
 
 
+async def test_every_role_reads_its_configuration_anew_as_soon_as_it_can(stage: Stage) -> None:
+    roles = [stage.child("first"), stage.child("second")]
+
+    async with Supervisor(roles) as supervisor:
+        supervisor.hang_up()
+        await until(lambda: all(stage.told.count((role.role, "so it is answer=42")) == 2 for role in roles))
+        pids = [role.pid for role in roles]
+        await asyncio.wait_for(supervisor.ready(), 30)
+        supervisor.hang_up()
+        await until(lambda: all(stage.told.count((role.role, "so it is answer=42")) == 3 for role in roles))
+        assert [role.pid for role in roles] == pids
+
+
 async def test_a_role_that_is_killed_starts_again_and_the_others_stay(stage: Stage) -> None:
     roles = [stage.child("first"), stage.child("second")]
 

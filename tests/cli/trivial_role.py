@@ -29,5 +29,12 @@ async def main(_: Settings, process: Process) -> None:
 
 if __name__ == "__main__":
     sys.exit(
-        run_role(sys.argv[1], Settings(), main, admin_port=int(os.environ["SLUICE_ADMIN__PORT"]), drain_seconds=3600)
+        run_role(
+            sys.argv[1],
+            Settings(),
+            main,
+            admin_port=int(os.environ["SLUICE_ADMIN__PORT"]),
+            drain_seconds=3600,
+            reload=Settings,
+        )
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from prometheus_client import CollectorRegistry, generate_latest
 
 from gateway.merged import MergedMetrics
+from runtime.metrics import Metrics
 
 PAGE = """\
 # HELP sluice_gateway_events_total Events.
@@ -62,3 +63,16 @@ def test_what_a_worker_counted_that_has_ended_stays_counted() -> None:
     assert 'sluice_gateway_events_total{result="accepted",storefront="acme"} 8.0' in told
     assert "sluice_gateway_request_seconds_count 8.0" in told
     assert "sluice_gateway_in_flight_bytes 11.0" in told
+
+
+def test_the_parents_own_word_counts_beside_the_workers() -> None:
+    metrics = Metrics()
+    merged = MergedMetrics(metrics.config_last_reload_successful)
+    metrics.config_last_reload_successful.set(1)
+    assert "sluice_config_last_reload_successful 1.0" in shown(merged)
+    merged.said(0, "# TYPE sluice_config_last_reload_successful gauge\nsluice_config_last_reload_successful 0.0\n")
+    assert "sluice_config_last_reload_successful 0.0" in shown(merged), "one of them refused it"
+    merged.said(0, "# TYPE sluice_config_last_reload_successful gauge\nsluice_config_last_reload_successful 1.0\n")
+    assert "sluice_config_last_reload_successful 1.0" in shown(merged)
+    metrics.config_last_reload_successful.set(0)
+    assert "sluice_config_last_reload_successful 0.0" in shown(merged)
