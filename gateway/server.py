@@ -225,6 +225,9 @@ class Protocol(RequestHandler):
 
     def close(self) -> None:
         """Take no more requests: an idle connection ends at once, a busy one with its answer."""
+        if self._request_in_progress and not self._body.is_eof() and not self._close:
+            # aiohttp would take nothing more from its sender. The rest of the body is still wanted; the answer ends the connection.
+            return
         idle = self._waiter is not None and not self._waiter.done() and not self._on_express
         super().close()
         if self._manager is not None:

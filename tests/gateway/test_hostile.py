@@ -7,9 +7,10 @@ import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from aiohttp import web
 
-from gateway import service
 from gateway.patience import Patience
+from gateway.server import make_server
 from tests.gateway.conftest import TRACK
 from tests.gateway.wire import HEAD, VIEW, WHOLE, Said, said_to, wire
 
@@ -206,7 +207,7 @@ async def test_who_waits_for_us_is_not_slow(impatient: Gateway) -> None:
         # Half of the next request is there long before the first is answered.
         await sender.send(WHOLE + HEAD)
         (future,) = await impatient.publisher.hold(1)
-        await asyncio.sleep(0.5)
+        await asyncio.sleep(0.3)
         impatient.publisher.held = None
         future.set_result(None)
         assert (await sender.first()).status == 200
@@ -218,7 +219,7 @@ async def test_an_idle_connection_is_left_alone(impatient: Gateway) -> None:
     async with wire(impatient) as sender:
         await sender.send(WHOLE)
         assert (await sender.first()).status == 200
-        await asyncio.sleep(0.5)
+        await asyncio.sleep(0.3)
         await sender.send(WHOLE.replace(b"Host: x", b"Host: x\r\nConnection: close"))
         assert [each.status for each in await sender.said()] == [200, 200]
 
@@ -240,8 +241,7 @@ async def test_more_connections_than_there_may_be_are_told_to_come_again(
     def few(*arguments: Any, **more: Any) -> Any:
         return make_server(*arguments, max_connections=1, **more)
 
-    make_server = service.make_server
-    monkeypatch.setattr(service, "make_server", few)
+    monkeypatch.setattr("gateway.service.make_server", few)
     gateway = await start()
     async with wire(gateway) as first:
         await first.send(WHOLE)
@@ -263,3 +263,27 @@ async def test_a_sender_that_breaks_off_is_no_fault_of_ours(
     printed = "".join(capsys.readouterr())
     assert "request failed" not in printed
     assert "Traceback" not in printed
+
+
+async def test_a_body_one_byte_short_is_still_wanted_when_the_gateway_ends() -> None:
+    begun = asyncio.Event()
+
+    async def handle(request: web.BaseRequest) -> web.Response:
+        begun.set()
+        response = web.Response(body=await request.read())
+        response.force_close()
+        return response
+
+    server = make_server(handle)
+    listener = await asyncio.get_running_loop().create_server(server, "127.0.0.1", 0)
+    reader, writer = await asyncio.open_connection(*listener.sockets[0].getsockname())
+    writer.write(WHOLE[:-1])
+    await begun.wait()
+    server.pre_shutdown()
+    writer.write(WHOLE[-1:])
+    async with asyncio.timeout(5):
+        assert (await reader.read()).endswith(VIEW)
+    writer.close()
+    await writer.wait_closed()
+    listener.close()
+    await server.shutdown(0.1)
