@@ -11,6 +11,7 @@ from aiohttp import web
 from aiohttp.streams import EMPTY_PAYLOAD
 from aiohttp.web_protocol import RequestHandler, _ErrInfo
 
+from gateway.connections import connections_granted
 from gateway.errors import Refusal
 from gateway.outbox import Outbox
 from gateway.patience import BodyUnreadable, BodyWatch, Patience, SenderTooSlow
@@ -31,8 +32,6 @@ READ_BUFFER_BYTES = 256 * 1024
 LINGER_SECONDS = 2.0
 """How long the rest of a body that was refused is read and thrown away, so that its sender gets to see the answer."""
 _HEAD_END = b"\r\n\r\n"
-MAX_CONNECTIONS = 8192
-"""Each takes some 10 KiB while it is idle. What comes above them is told to come again."""
 
 
 class _InPlace:
@@ -93,7 +92,7 @@ class Protocol(RequestHandler):
         if sys.version_info < (3, 12):
             self._loop = cast("AbstractEventLoop", _InPlace(self._loop))
         server = cast("Server", self._manager)
-        if len(server._connections) > server.max_connections:  # noqa: SLF001 - its public twin copies the list
+        if not server.has_room():
             self._refuse(Refusal("OVERLOADED", "The gateway is overloaded. Please try again later.", retry_after=1))
 
     def data_received(self, data: bytes) -> None:
@@ -177,6 +176,11 @@ class Protocol(RequestHandler):
             if self._head_bytes > self._patience.head_bytes:
                 self._refuse(_head_too_large())
 
+    @property
+    def idle(self) -> bool:
+        """Whether no request is under way."""
+        return self._waiter is not None and not self._waiter.done() and not self._on_express
+
     def look(self, now: float) -> None:
         """End a request that comes too slowly; `now` is the event loop's time."""
         body = self._body
@@ -228,7 +232,7 @@ class Protocol(RequestHandler):
         if self._request_in_progress and not self._body.is_eof() and not self._close:
             # aiohttp would take nothing more from its sender. The rest of the body is still wanted; the answer ends the connection.
             return
-        idle = self._waiter is not None and not self._waiter.done() and not self._on_express
+        idle = self.idle
         super().close()
         if self._manager is not None:
             cast("Server", self._manager).outbox.flush()
@@ -296,6 +300,15 @@ class Server(web.Server):
         self._looking.cancel()
         await super().shutdown(timeout)
 
+    def has_room(self) -> bool:
+        """Return whether the newest connection may stay. When there are too many, the oldest that is idle makes room for it."""
+        if len(self._connections) <= self.max_connections:
+            return True
+        oldest = next((each for each in self._connections if cast("Protocol", each).idle), None)
+        if oldest is not None:
+            oldest.close()
+        return oldest is not None
+
     def _look(self) -> None:
         now = self._loop.time()
         for connection in self.connections:
@@ -309,7 +322,7 @@ def make_server(
     *,
     express: Express | None = None,
     patience: Patience | None = None,
-    max_connections: int = MAX_CONNECTIONS,
+    max_connections: int | None = None,
 ) -> Server:
     """Return the server around `handler`: bodies come as they were sent, nothing is logged twice. `told` is called with each refusal
     that the handler does not get to see.
@@ -319,7 +332,7 @@ def make_server(
         patience or Patience(),
         told,
         express,
-        max_connections,
+        connections_granted() if max_connections is None else max_connections,
         access_log=None,
         auto_decompress=False,
         keepalive_timeout=KEEP_ALIVE_SECONDS,

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import resource
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 from aiohttp import web
 
+from gateway.connections import MAX_CONNECTIONS, connections_granted
 from gateway.patience import Patience
 from gateway.server import make_server
 from tests.gateway.conftest import TRACK
@@ -235,21 +237,49 @@ async def test_who_asks_leave_to_send_the_body_gets_it(gateway: Gateway) -> None
         assert (await sender.first()).status == 413
 
 
-async def test_more_connections_than_there_may_be_are_told_to_come_again(
+async def test_when_all_connections_are_busy_who_comes_is_told_to_come_again(
     start: Callable[..., Awaitable[Gateway]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def few(*arguments: Any, **more: Any) -> Any:
-        return make_server(*arguments, max_connections=1, **more)
-
-    monkeypatch.setattr("gateway.service.make_server", few)
+    monkeypatch.setattr("gateway.connections.MAX_CONNECTIONS", 2)
     gateway = await start()
-    async with wire(gateway) as first:
-        await first.send(WHOLE)
-        assert (await first.first()).status == 200
+    gateway.publisher.held = []
+    async with wire(gateway) as first, wire(gateway) as second:
+        for sender in (first, second):
+            await sender.send(WHOLE)
+        futures = await gateway.publisher.hold(2)
         said = await said_to(gateway, WHOLE)
         assert [(each.status, each.code) for each in said] == [(503, "OVERLOADED")]
         assert "Retry-After: " in said[0].head
-    assert len(gateway.publisher.published) == 1
+        for future in futures:
+            future.set_result(None)
+        for sender in (first, second):
+            assert (await sender.first()).status == 200
+    assert len(gateway.publisher.published) == 2
+
+
+async def test_idle_connections_keep_nobody_out(
+    start: Callable[..., Awaitable[Gateway]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gateway.connections.MAX_CONNECTIONS", 2)
+    gateway = await start()
+    async with wire(gateway) as oldest, wire(gateway) as busy:
+        await oldest.send(WHOLE)
+        assert (await oldest.first()).status == 200
+        await busy.send(WHOLE[:-1])
+        for _ in range(3):
+            async with wire(gateway) as newest:
+                await newest.send(WHOLE)
+                assert (await newest.first()).status == 200
+        assert len(await oldest.said()) == 1
+        await busy.send(WHOLE[-1:])
+        assert (await busy.first()).status == 200
+
+
+def test_connections_leave_files_for_everything_else() -> None:
+    files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    granted = connections_granted()
+    assert 0 < granted <= MAX_CONNECTIONS
+    assert files == resource.RLIM_INFINITY or granted < files
 
 
 async def test_a_sender_that_breaks_off_is_no_fault_of_ours(
