@@ -42,7 +42,7 @@ class Process:
     `stopping` is set when the process is asked to end: by the first SIGTERM or SIGINT, by the end of its supervisor, or
     by `stop`; and when main is to be run again with a configuration that it does not take over by itself. From then on
     main has `drain_seconds` to return. main calls `started` once it serves; until then /readyz says "starting".
-    `watchdog` is armed when the process is asked to end.
+    `watchdog` is armed when the process is asked to end. `serves`, `ended`, `taker` and `pins` are for `runtime.runs`.
     """
 
     def __init__(
