@@ -43,7 +43,8 @@ class Ports(NamedTuple):
 async def main(settings: Settings, process: Process) -> None:
     """Serve until the process is asked to stop, then answer what is under way, commit and close the database.
 
-    A configuration that is read anew is served by another run of this: what is stored stays, faults that were set are forgotten. Raises OperatorError when a port cannot be had or the data is in use.
+    A configuration that is read anew is served by another run of this: what is stored stays, faults that were set are forgotten.
+    Raises OperatorError when a port cannot be had or the data is in use.
     """
     async with serving(settings, process) as ports:
         process.started(
