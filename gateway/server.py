@@ -95,6 +95,12 @@ class Protocol(RequestHandler):
         if not server.has_room():
             self._refuse(Refusal("OVERLOADED", "The gateway is overloaded. Please try again later.", retry_after=1))
 
+    def connection_lost(self, exc: BaseException | None) -> None:
+        """End what is under way. The rest of a body that was refused is not waited for when its sender is gone."""
+        super().connection_lost(exc)
+        if not self._request_in_progress and not self._body.is_eof():
+            self._body.set_exception(BodyUnreadable("the sender is gone"))
+
     def data_received(self, data: bytes) -> None:
         """Take what came: a request of a known head straight to the express, everything else to the parser."""
         if self._on_express:
