@@ -91,14 +91,17 @@ class Gate:
         except asyncio.CancelledError:
             if future.done() and not future.cancelled():
                 self.forgo(probe=future.result())
-            else:
+            elif future in self._queue:
                 self._queue.remove(future)
             raise
 
     def admit(self, *, new: bool) -> bool:
         """Let out what waits in `turn`, as far as it may; return whether a new request may go out after that, if there is one (`new`)."""
         while self._queue and self._open() and not (new and self._new_is_due()):
-            self._queue.popleft().set_result(self._enter(new=False))
+            future = self._queue.popleft()
+            # One that was given up stands there until its task comes to know of it.
+            if not future.done():
+                future.set_result(self._enter(new=False))
         return self._open() and (not self._queue or self._new_is_due())
 
     def enter(self) -> bool:

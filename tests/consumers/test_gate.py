@@ -220,3 +220,20 @@ async def test_a_probe_that_is_given_up_leaves_the_next_one_its_turn(gate: Gate,
     gate.forgo(probe=go(gate))
     assert reason(gate) == "quota"
     assert go(gate) is True
+
+
+async def test_a_turn_that_was_just_given_up_is_passed_over(gate: Gate) -> None:
+    for _ in range(4):
+        go(gate)
+    given_up, patient = (asyncio.create_task(gate.turn()) for _ in range(2))
+    await asyncio.sleep(0)
+    given_up.cancel()
+    # Before the task itself has come to know of it.
+    gate.leave("a", DELIVERED, probe=False)
+    gate.admit(new=False)
+    assert await patient is False
+    with suppress(asyncio.CancelledError):
+        await given_up
+    assert given_up.cancelled()
+    assert gate.in_flight == 4
+    assert not gate.has_waiting
