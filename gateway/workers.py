@@ -39,7 +39,7 @@ GRACE_SECONDS: Final = 3.0
 
 
 class Worker:
-    """One of them: its process, started again when it ends unasked. `page` is what its metrics were last."""
+    """One of them: its process, started again when it ends unasked."""
 
     def __init__(self, number: int, listener: socket.socket, process: Process, merged: MergedMetrics) -> None:
         self.number = number

@@ -199,7 +199,9 @@ class Drain(RebalanceListener):
         ]
         ends = await self._store.log_ranges({lane.place.topic for lane in due})
         for lane in due:
-            if ends[lane.place].end - lane.position <= _IN_HAND:
+            # It may have been given away, or drained, while the ends were asked for.
+            still = self._owned.get(lane.place) is lane and self._flags[lane.number] == SPOOLED
+            if still and ends[lane.place].end - lane.position <= _IN_HAND:
                 lane.closing_since = now
                 self._closing[lane.place] = lane
                 self._flags.close_in(lane.number)
@@ -270,7 +272,8 @@ class Drain(RebalanceListener):
         ends = await self._store.log_ranges({lane.place.topic for lane in busy})
         for lane in self._owned.values():
             name = lane.topic.removeprefix(EVENTS_PREFIX)
-            left = 0 if lane.idle else ends[lane.place].end - lane.position
+            # Some may have got something to do while the ends were asked for: they are told of the next time.
+            left = ends[lane.place].end - lane.position if lane.place in ends else 0
             waiting[name] = waiting.get(name, 0) + left
             if lane.oldest:
                 oldest = min(oldest or lane.oldest, lane.oldest)

@@ -19,10 +19,11 @@ from tests.broker.spool.outage import TOPIC, Gateway
 from tests.broker.waiting import eventually
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
+    from collections.abc import AsyncIterator, Collection, Iterator, Mapping
     from pathlib import Path
 
     from broker.embedded.broker import EmbeddedBroker
+    from broker.interface import LogRange, TopicPartition
     from tests.broker.embedded.opening import Opener
 
 OTHER = "ecommerce.events.other"
@@ -204,6 +205,39 @@ async def test_it_says_what_it_holds(gateway: Gateway) -> None:
     assert gateway.publisher.fault() is None, "it takes what comes"
     gateway.log.away = ()
     await eventually(lambda: _value(records) == 0 == _value(oldest), "the end of it told")
+
+
+async def test_what_begins_while_the_ends_are_asked_for_stops_nothing(
+    gateway: Gateway, log: EmbeddedBroker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gateway.log.away = {TOPIC, OTHER}
+    gateway.strand()
+    await gateway.publish(numbered(0, 10))
+    drain, store = gateway.spool._drain, gateway.spool._store
+    assert drain is not None
+    await eventually(lambda: any(not lane.idle for lane in drain._owned.values()), "the first topic's lane busy")
+    ends, began = store.log_ranges, asyncio.Event()
+
+    async def slow_ends(topics: Collection[str]) -> Mapping[TopicPartition, LogRange]:
+        found = await ends(topics)
+        if topics and not began.is_set():
+            gateway.strand(topic=OTHER)
+            await gateway.publish(numbered(0, 1), topic=OTHER)
+            await eventually(
+                lambda: any(not lane.idle for place, lane in drain._owned.items() if OTHER in place.topic),
+                "the other topic's lane busy",
+            )
+            began.set()
+        return found
+
+    monkeypatch.setattr(store, "log_ranges", slow_ends)
+    await asyncio.wait_for(began.wait(), 10)
+    gateway.log.away = ()
+    await drained(gateway)
+    await drained(gateway, topic=OTHER)
+    assert not any(task.done() for task in drain._tasks), "it reads and commits on"
+    assert len(await values(log, TOPIC)) == 10
+    assert await values(log, OTHER) == numbers(1)
 
 
 def _value(gauge: object) -> float:
