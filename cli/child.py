@@ -8,8 +8,8 @@ import signal
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from cli.ports import free_port
 from runtime.errors import OperatorError
+from runtime.ports import free_port
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

@@ -36,13 +36,6 @@ def variable(key: str) -> str:
     return "SLUICE_" + key.upper().replace(".", "__")
 
 
-def free_port() -> int:
-    """Return a loopback port on which nothing listens at present."""
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        port: int = server.getsockname()[1]
-        return port
-
-
 def _bound(wanted: Wanted) -> socket.socket:
     try:
         family, *_, address = socket.getaddrinfo(wanted.host, wanted.port, type=socket.SOCK_STREAM)[0]

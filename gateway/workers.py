@@ -21,6 +21,7 @@ import orjson
 from gateway.merged import MergedMetrics
 from runtime.errors import OperatorError, listen_failed
 from runtime.parent import Leash
+from runtime.ports import free_port
 from runtime.worker import WORKER_FD
 
 if TYPE_CHECKING:
@@ -121,7 +122,7 @@ class Worker:
         self._merged.said(self.number, page)
 
     async def _start(self, leash: Leash) -> asyncio.subprocess.Process:
-        self._port = _free_port()
+        self._port = free_port()
         environ = {
             **os.environ,
             **leash.environment(),
@@ -229,9 +230,3 @@ def _listen(settings: Settings) -> list[socket.socket]:
 
 def _family(host: str, port: int) -> socket.AddressFamily:
     return socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
-
-
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as found:
-        port: int = found.getsockname()[1]
-        return port
