@@ -165,7 +165,7 @@ class KafkaCluster:
 
     def pause(self, node: int = 0) -> None:
         """SIGSTOP: its connections stay open and nothing answers."""
-        self._nodes[node].signal(signal.SIGSTOP)
+        self._nodes[node].freeze()
 
     def resume(self, node: int = 0) -> None:
         """SIGCONT."""

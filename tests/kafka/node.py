@@ -19,6 +19,16 @@ if TYPE_CHECKING:
 
     from tests.kafka.properties import NodePlace
 
+_FREEZE_SECONDS = 5.0
+
+
+def _is_stopped(pid: int) -> bool:
+    states = (file.read_text().rpartition(")")[2].split()[0] for file in Path(f"/proc/{pid}/task").glob("*/stat"))
+    try:
+        return all(state in "Tt" for state in states)
+    except (FileNotFoundError, ProcessLookupError):  # a thread ended just then
+        return False
+
 
 class Node:
     """A broker and controller in one JVM. Life: `format` once → `launch` → `wait` → `stop` or `kill` → `launch`
@@ -104,6 +114,15 @@ class Node:
         if not self.running:
             raise RuntimeError(f"node {self.place.node_id} does not run")
         os.kill(self._pid, number)
+
+    def freeze(self) -> None:
+        """SIGSTOP, and wait until it has reached every thread: one on another core may answer a moment longer."""
+        self.signal(signal.SIGSTOP)
+        deadline = time.monotonic() + _FREEZE_SECONDS
+        while not _is_stopped(self._pid):
+            if time.monotonic() > deadline:
+                raise RuntimeError(f"node {self.place.node_id} did not stop")
+            time.sleep(0.001)
 
     def kill(self) -> None:
         """End it as a power cut would; waits until it is gone. Fine when it is gone already."""
