@@ -77,6 +77,14 @@ def _limits(settings: Settings) -> Iterator[Conflict]:
         yield Conflict(
             paths, "is more than gateway.max_body_bytes: no body holds such an event", "lower it, or raise the other"
         )
+    forwarder = settings.forwarder
+    if forwarder.dead_letter_ratio > 0 and forwarder.dead_letter_ratio * forwarder.dead_letter_window < 1:
+        paths = (("forwarder", "dead_letter_window"), ("forwarder", "dead_letter_ratio"))
+        yield Conflict(
+            paths,
+            f"is too short: {forwarder.dead_letter_ratio:g} of it is less than one dead letter",
+            "raise it, or set the ratio to 0 when the first dead letter is to park a storefront",
+        )
 
 
 def _storefronts(settings: Settings) -> Iterator[Conflict]:

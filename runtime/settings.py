@@ -132,11 +132,18 @@ class StorefrontSettings(Section):
 
 
 class ForwarderSettings(Section):
-    """How events are delivered."""
+    """How events are delivered.
+
+    A storefront is parked rather than dead-letter more than `dead_letter_ratio` of its last `dead_letter_window` events
+    (of so many also while it had fewer), or more than `dead_letter_run` in a row.
+    """
 
     max_batch_events: int = Field(default=100, ge=1, le=100)
     max_batch_wait_ms: int = Field(default=200, ge=0, le=60_000)
     max_in_flight: int = Field(default=16, ge=1, le=1000)
+    dead_letter_ratio: float = Field(default=0.1, ge=0, le=1)
+    dead_letter_window: int = Field(default=1000, ge=1, le=1_000_000)
+    dead_letter_run: int = Field(default=50, ge=0, le=1_000_000)
 
 
 class AccountSettings(Section):

@@ -1,6 +1,7 @@
-"""What the command line wants of an export: one record on the topic `commands`, written by it, obeyed by the owner (RECORDS §1).
+"""What the command line wants of exports and storefronts: one record of each on the topic `commands`, obeyed by the owner (RECORDS §1).
 
-A nonce is any new text: that it differs from the one obeyed last is the command. What was obeyed stands in the ledger.
+A nonce is any new text: that it differs from the one obeyed last is the command. What was obeyed of an export stands in the
+ledger. A forwarder writes there too: that it parked a storefront, which holds for all forwarders until somebody resumes it.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from typing import Literal
 import msgspec
 
 EXPORT_PREFIX = "export/"
+STOREFRONT_PREFIX = "storefront/"
 
 
 class Backfill(msgspec.Struct, frozen=True, kw_only=True):
@@ -43,3 +45,41 @@ def commanded_export(key: bytes | None) -> str | None:
     """Return which export a record on `commands` is about; None when it is about something else."""
     text = (key or b"").decode(errors="replace")
     return text.removeprefix(EXPORT_PREFIX) if text.startswith(EXPORT_PREFIX) else None
+
+
+class Parked(msgspec.Struct, frozen=True, kw_only=True):
+    """Why a forwarder parked a storefront: `dead_letters` of its last `events` would have been dead-lettered, `run` of them in a row.
+
+    `error`: the API's words about the one that was too many. `since`: RFC 3339, UTC.
+    """
+
+    since: str
+    dead_letters: int
+    events: int
+    run: int
+    error: str
+
+
+class StorefrontCommand(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """All that is wanted of the forwarding of one storefront; each record replaces the one before.
+
+    `by` and `since` (RFC 3339, UTC) tell who paused it, and when. `parked`: a forwarder came to the limit of dead letters.
+    `resume`: nonce, the limit counts anew from here on.
+    """
+
+    state: Literal["active", "paused"] = "active"
+    by: str = ""
+    since: str = ""
+    parked: Parked | None = None
+    resume: str = ""
+
+
+def storefront_key(storefront: str) -> bytes:
+    """Return the key of a storefront's record on `commands`."""
+    return f"{STOREFRONT_PREFIX}{storefront}".encode()
+
+
+def commanded_storefront(key: bytes | None) -> str | None:
+    """Return which storefront a record on `commands` is about; None when it is about something else."""
+    text = (key or b"").decode(errors="replace")
+    return text.removeprefix(STOREFRONT_PREFIX) if text.startswith(STOREFRONT_PREFIX) else None

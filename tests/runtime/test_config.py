@@ -7,6 +7,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from runtime import config
+from runtime.settings import ForwarderSettings
 from runtime.spans import Compare, Lookback
 from tests.runtime.checked import SHOP, Checked
 
@@ -237,7 +238,7 @@ gateway = {}
         'sluice.toml:20: sandbx: unknown key; did you mean "sandbox"?',
         'sluice.toml:22: forwarder.bootstrap_servers: unknown key; did you mean "broker.bootstrap_servers"?',
         "sluice.toml:23: forwarder.max_in_flight: is too small; give at least 1",
-        "sluice.toml:24: forwarder.gateway: unknown key; known are max_batch_events, max_batch_wait_ms, max_in_flight",
+        f"sluice.toml:24: forwarder.gateway: unknown key; known are {', '.join(ForwarderSettings.model_fields)}",
     ]
 
 

@@ -98,6 +98,16 @@ def test_no_event_is_larger_than_a_body(file: Checked) -> None:
     assert fault.startswith("sluice.toml:1: gateway.max_event_bytes: is more than gateway.max_body_bytes")
 
 
+def test_a_limit_of_dead_letters_allows_one_or_says_that_it_allows_none(file: Checked) -> None:
+    (fault,) = file.faults(f"[forwarder]\ndead_letter_window = 9\n{SHOP}")
+
+    assert fault.startswith(
+        "sluice.toml:2: forwarder.dead_letter_window: is too short: 0.1 of it is less than one dead"
+    )
+    file.load(f"[forwarder]\ndead_letter_window = 10\n{SHOP}")
+    file.load(f"[forwarder]\ndead_letter_ratio = 0\n{SHOP}")
+
+
 @pytest.mark.parametrize(
     ("text", "told"),
     [
