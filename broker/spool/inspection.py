@@ -65,8 +65,13 @@ def inspect(path: Path) -> Findings:
             (verdict,) = connection.execute("PRAGMA quick_check(1)").fetchone()
             _, recovered, _ = connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
     except sqlite3.DatabaseError as error:
-        return Findings(str(error), 0)
+        # On a full disk what is there may be whole all the same, and who writes to it says what is wrong.
+        return Findings(None if _is_want_of_room(error) else str(error), 0)
     return Findings(None if verdict == "ok" else str(verdict), max(0, written - max(0, recovered)))
+
+
+def _is_want_of_room(error: sqlite3.Error) -> bool:
+    return error.sqlite_errorname.startswith(("SQLITE_FULL", "SQLITE_IOERR_WRITE", "SQLITE_IOERR_SHM"))
 
 
 def _frames_written(log: Path) -> int:

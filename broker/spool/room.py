@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from broker.embedded.broker import EmbeddedBroker
     from broker.interface import Message
+    from broker.spool.reserve import Reserve
     from runtime.clock import Clock
 
 _MEASURE_SECONDS: Final = 0.25
@@ -26,11 +27,14 @@ _HEADERS_BYTES: Final = 256
 class Room:
     """Bytes that are spooled: as measured on the disk, four times a second, and what was let in since. Life: construct → `start` → `close`.
 
-    Each process counts what it lets in itself: together they may exceed the bound by what they let in between two measurements.
+    Each process counts what it lets in itself: together they may exceed the bound by what they let in between two measurements. While
+    the disk has nothing but what is kept back on it, nothing is let in.
     """
 
-    def __init__(self, store: EmbeddedBroker, max_bytes: int, clock: Clock, gauge: Gauge) -> None:
+    def __init__(self, store: EmbeddedBroker, reserve: Reserve, max_bytes: int, clock: Clock, gauge: Gauge) -> None:
         self._store = store
+        self._reserve = reserve
+        self._disk_full: str | None = None
         self._max_bytes = max_bytes
         self._clock = clock
         self._gauge = gauge
@@ -46,6 +50,8 @@ class Room:
 
     def take(self, messages: Sequence[Message], *, precious: bool) -> None:
         """Count messages in. Raises SpoolFull when there is no room for them; the last tenth is for `precious` ones."""
+        if self._disk_full is not None:
+            raise SpoolFull(self._disk_full)
         size = sum(len(key or b"") + len(value or b"") + _HEADERS_BYTES for key, value, _ in messages)
         limit = self._max_bytes if precious else self._max_bytes * (1 - _KEPT_BACK)
         used = self._measured + self._since
@@ -55,7 +61,9 @@ class Room:
         self._since += size
 
     def fault(self) -> str | None:
-        """Return that something was refused lately, for readiness; None while all is taken."""
+        """Return that something was refused lately, or all would be, for readiness; None while all is taken."""
+        if self._disk_full is not None:
+            return self._disk_full
         if self._clock.monotonic() - self._refused_at > _REFUSED_SECONDS:
             return None
         return f"the spool is full: {self._measured} bytes; only purchases and refunds are taken, as long as they fit"
@@ -73,7 +81,14 @@ class Room:
                 await self._measure()
 
     async def _measure(self) -> None:
+        await self._look_at_disk()
         before = self._since
         self._measured = await self._store.bytes_held()
         self._since -= before
         self._gauge.set(self._measured)
+
+    async def _look_at_disk(self) -> None:
+        try:
+            self._disk_full = await asyncio.to_thread(self._reserve.look, self._clock.monotonic())
+        except OSError as error:
+            self._disk_full = f"the disk cannot be looked at: {error.strerror}"

@@ -20,6 +20,7 @@ from broker.spool.flags import LANES, OPEN, Flags
 from broker.spool.inspection import Guard, inspect
 from broker.spool.lanes import GROUP, lane_spec, place_of
 from broker.spool.publisher import pass_on
+from broker.spool.reserve import Reserve
 from broker.spool.room import Room
 
 if TYPE_CHECKING:
@@ -75,7 +76,8 @@ class Spool:
             ) from error
         await self._flag_what_is_left(await self.open_lanes(partitions))
         self._publisher = await self._store.publisher(ack_timeout=ACK_TIMEOUT_SECONDS, max_pending_bytes=_PENDING_BYTES)
-        self._room = Room(self._store, self._max_bytes, self._clock, self._metrics.spool_bytes)
+        reserve = Reserve(self._path, self._max_bytes)
+        self._room = Room(self._store, reserve, self._max_bytes, self._clock, self._metrics.spool_bytes)
         await self._room.start()
 
     async def open_lanes(self, partitions: Mapping[str, int]) -> Mapping[str, tuple[int, ...]]:
