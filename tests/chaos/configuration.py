@@ -85,11 +85,12 @@ class Log:
 
     bootstrap_servers: str | None = None
     spool: bool = True
+    replicas: int = 1
 
     def toml(self, data: Path) -> str:
         if self.bootstrap_servers is None:
             return f'kind = "embedded"\npath = "{data}"'
-        return f'kind = "kafka"\nbootstrap_servers = "{self.bootstrap_servers}"\nreplication_factor = 1'
+        return f'kind = "kafka"\nbootstrap_servers = "{self.bootstrap_servers}"\nreplication_factor = {self.replicas}'
 
 
 def write(path: Path, *, log: Log, ports: Ports, shops: Sequence[Shop], data: Path, partitions: int) -> None:

@@ -41,6 +41,8 @@ class Role:
         self.name = name
         self.log = log
         self.starts = 0
+        self.within: Sequence[str] = ()
+        """A command that runs it somewhere else than here: it ends in what it is given to run."""
         self._arguments = arguments
         self._admin_port = admin_port
         self._process: subprocess.Popen[bytes] | None = None
@@ -70,7 +72,7 @@ class Role:
         self.starts += 1
         with self.log.open("ab") as out:
             self._process = subprocess.Popen(  # noqa: S603 - our own command
-                [SLUICE, *self._arguments],
+                [*self.within, SLUICE, *self._arguments],
                 env=environ,
                 stdin=subprocess.DEVNULL,
                 stdout=out,
