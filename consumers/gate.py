@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections import deque
 from typing import TYPE_CHECKING, Final
 
@@ -35,6 +36,9 @@ class Gate:
 
     Requests that are tried again wait in `turn` and go before new ones; as probes the two take turns, so that a
     batch that never succeeds does not keep the storefront closed.
+
+    A storefront that is parked by will (`park`) lets nothing out, not even a probe, until that is lifted; what is out by
+    then comes back as ever, and what its answers say of the storefront counts when it goes on.
     """
 
     def __init__(self, limit: int, clock: Clock, random: Random) -> None:
@@ -44,6 +48,7 @@ class Gate:
         self._changed: Callable[[], None] = _nobody
         self._in_flight = 0
         self._queue: deque[asyncio.Future[bool]] = deque()
+        self._parked: str | None = None
         self._reason: str | None = None
         self._until = 0.0
         self._rests = 0
@@ -58,19 +63,24 @@ class Gate:
 
     @property
     def reason(self) -> str | None:
-        """Why the storefront rests; None while it does not."""
-        return self._reason
+        """Why the storefront rests; None while it does not. Being parked comes first."""
+        return self._parked or self._reason
 
     @property
     def rests_until(self) -> float:
-        """When the present rest is over, on the monotonic clock."""
-        return self._until
+        """When the next probe may go out, on the monotonic clock; infinity while the storefront is parked."""
+        return self._until if self._parked is None else math.inf
+
+    def park(self, reason: str | None) -> None:
+        """Let nothing out for `reason` from now on, in place of an earlier one; None: go on, first with a probe if it rested before."""
+        self._parked = reason
+        self._changed()
 
     def opens_at(self) -> float | None:
         """Return when a request may go out, on the monotonic clock: the past if now; None when first one must come back."""
-        if self._in_flight >= self._limit or self._probing:
+        if self._in_flight >= self._limit or self._probing or self._parked is not None:
             return None
-        return float("-inf") if self._reason is None else self._until
+        return -math.inf if self._reason is None else self._until
 
     @property
     def has_waiting(self) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from typing import TYPE_CHECKING
 
@@ -96,7 +97,7 @@ class Report:
             self._log.info("storefront resumed", storefront=self._storefront, after=self._reason)
         else:
             self._metrics.forwarder_paused.labels(self._storefront, reason).set(1)
-            self._log.warning(
-                "storefront rests", storefront=self._storefront, reason=reason, probe_in_seconds=round(rest_seconds, 1)
-            )
+            # No probe ends what somebody wants.
+            probe = {"probe_in_seconds": round(rest_seconds, 1)} if math.isfinite(rest_seconds) else {}
+            self._log.warning("storefront rests", storefront=self._storefront, reason=reason, **probe)
         self._reason = reason

@@ -237,3 +237,44 @@ async def test_a_turn_that_was_just_given_up_is_passed_over(gate: Gate) -> None:
     assert given_up.cancelled()
     assert gate.in_flight == 4
     assert not gate.has_waiting
+
+
+async def test_a_parked_storefront_lets_nothing_out_until_that_is_lifted(gate: Gate, clock: ManualClock) -> None:
+    changes = 0
+
+    def changed() -> None:
+        nonlocal changes
+        changes += 1
+
+    gate.on_change(changed)
+    go(gate)
+    gate.park("manual")
+    assert reason(gate) == "manual"
+    assert gate.opens_at() is None
+    assert gate.rests_until == float("inf")
+    waiting = asyncio.create_task(gate.turn())
+    await asyncio.sleep(0)
+    gate.leave("a", DELIVERED, probe=False)
+    await clock.advance(10_000)
+    assert not gate.admit(new=True)
+    assert reason(gate) == "manual", "a delivery does not lift it"
+    changes = 0
+    gate.park(None)
+    assert changes == 1, "whoever waits is told"
+    assert reason(gate) is None
+    gate.admit(new=True)
+    assert await waiting is False
+
+
+async def test_what_answers_say_while_it_is_parked_counts_when_it_goes_on(gate: Gate, clock: ManualClock) -> None:
+    go(gate)
+    gate.park("dead_letter_limit")
+    gate.leave("a", rate(90), probe=False)
+    assert reason(gate) == "dead_letter_limit"
+    gate.park("manual")
+    assert reason(gate) == "manual"
+    gate.park(None)
+    assert reason(gate) == "rate"
+    assert wait(gate, clock) == pytest.approx(90)
+    await over(gate, clock)
+    assert go(gate) is True
