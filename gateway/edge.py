@@ -137,8 +137,12 @@ class Edge:
         if not any(each is exchange.sender for each in self._storefronts.all):
             # Another configuration came while it was under way, and its key may be gone.
             return
-        read = self._read_track if exchange.route == "track" else self._read_batch
-        found = Head(exchange.route, exchange.sender, exchange.bytes, read)
+        single = exchange.route == "track"
+        if single and exchange.bytes > self._settings.max_event_bytes:
+            return
+        read = self._read_track if single else self._read_batch
+        share = self._in_flight.share(exchange.storefront)
+        found = Head(exchange.route, exchange.sender, share, exchange.bytes, read, single)
         self.express.learn(head, request, found)
 
     def told(self, refusal: Refusal) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import itertools
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 import orjson
 
@@ -16,15 +16,18 @@ from schemas.topics import REJECTED, partition_of
 
 if TYPE_CHECKING:
     import asyncio
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from structlog.typing import FilteringBoundLogger
 
     from broker.interface import Message, Publisher
     from gateway.client_address import ClientHeaders
-    from gateway.decode import Events, Good, Refused
+    from gateway.decode import Events, Good, Identified, Refused
     from gateway.storefronts import Storefront
     from runtime.clock import Clock
+    from schemas.events import AnyEvent
+
+    Landed: TypeAlias = Callable[[Sequence[int], BaseException | None], None]
 
 FULL_RETRY_SECONDS = 10.0
 PRECIOUS = frozenset({"purchase", "refund"})
@@ -38,6 +41,16 @@ class Pending(NamedTuple):
     request_id: str
     futures: Sequence[asyncio.Future[None]]
     failure: BrokerError | None
+
+
+class _Shared(NamedTuple):
+    """A call of the publisher that several requests share, by their places."""
+
+    topic: str
+    partition: int
+    precious: bool
+    places: list[int]
+    messages: list[Message]
 
 
 class Intake:
@@ -68,7 +81,7 @@ class Intake:
         futures: list[asyncio.Future[None]] = []
         precious = not PRECIOUS.isdisjoint(events.good.types)
         try:
-            for partition, messages in self._records(storefront, events.good, request_id):
+            for partition, messages in self._lanes(storefront, events.good, request_id):
                 if client:
                     messages = [(key, value, [*headers, *client]) for key, value, headers in messages]  # noqa: PLW2901 - the common case copies nothing
                 futures.append(self._publisher.publish(storefront.topic, partition, messages, precious=precious))
@@ -77,6 +90,48 @@ class Intake:
         except BrokerError as error:
             failure = error
         return Pending(storefront.name, request_id, futures, failure)
+
+    def hand_over_singles(
+        self,
+        storefront: Storefront,
+        values: Sequence[bytes],
+        events: Sequence[AnyEvent],
+        request_ids: Sequence[str],
+        landed: Landed,
+    ) -> None:
+        """Hand over requests of one event each, in as few calls of the publisher as there are partitions; never waits. `landed` is told of
+        the requests of each call, by their places, when they are on stable storage, or why they are not; perhaps before this returns.
+        """
+        names = [request_id.encode() + PLACES[0] for request_id in request_ids]
+        calls: dict[tuple[int, bool], _Shared] = {}
+        records = self._records(storefront, values, events, names, self._spread)
+        for place, (partition, message) in enumerate(records):
+            # What may not use the room that the spool keeps back must not come into it by its company.
+            precious = events[place].event_type in PRECIOUS
+            shared = calls.get((partition, precious))
+            if shared is None:
+                calls[partition, precious] = _Shared(storefront.topic, partition, precious, [place], [message])
+            else:
+                shared.places.append(place)
+                shared.messages.append(message)
+        for shared in calls.values():
+            self._publish_shared(shared, landed)
+
+    def _publish_shared(self, shared: _Shared, landed: Landed) -> None:
+        try:
+            future = self._publisher.publish(shared.topic, shared.partition, shared.messages, precious=shared.precious)
+        except Exception as error:  # noqa: BLE001 - whatever it is, they are told
+            self._shared_landed(shared, error, landed)
+        else:
+            future.add_done_callback(lambda done: self._shared_landed(shared, done.exception(), landed))
+
+    def _shared_landed(self, shared: _Shared, error: BaseException | None, landed: Landed) -> None:
+        if isinstance(error, RecordTooLarge) and len(shared.places) > 1:
+            # Nothing of the call was taken, and only one of them need be to blame.
+            for place, message in zip(shared.places, shared.messages, strict=True):
+                self._publish_shared(shared._replace(places=[place], messages=[message]), landed)
+        else:
+            landed(shared.places, error)
 
     def delete_user(self, storefront: Storefront, user_id: str, request_id: str) -> Pending:
         """Hand over that a user is to be forgotten, behind all that was accepted of that user (RECORDS §1); never waits."""
@@ -120,42 +175,48 @@ class Intake:
                 failure = error
             elif error is not None:
                 raise error
-        return None if failure is None else self._refusal(failure, pending)
+        return None if failure is None else self.refusal(failure, pending.storefront, pending.request_id)
 
-    def _records(self, storefront: Storefront, good: Good, request_id: str) -> Iterable[tuple[int, list[Message]]]:
+    def _lanes(self, storefront: Storefront, good: Good, request_id: str) -> Iterable[tuple[int, list[Message]]]:
+        """Make the records of a request, by their partition. Those without a key stay together."""
         request = request_id.encode()
-        time = (TIME, self._now())
-        partitions = storefront.partitions
-        spread = next(self._spread) % partitions
+        names = [request + PLACES[place] for place in good.places]
+        spread = itertools.repeat(next(self._spread))
         lanes: dict[int, list[Message]] = {}
-        for place, value, event in zip(good.places, good.values, good.events, strict=True):
-            text = event.user_id or event.cart_id or event.transaction_id
-            if text:
-                key = text.encode()
-                partition = partition_of(key, partitions)
-            else:
-                key = None
-                partition = spread
-            kind = event.event_type
-            name = own_id(storefront.name, value, event) if kind in HAVE_OWN_IDS else request + PLACES[place]
-            message: Message = (
-                key,
-                value,
-                [
-                    SPECVERSION_HEADER,
-                    (ID, name),
-                    storefront.source_header,
-                    TYPE_HEADERS[kind],
-                    time,
-                    CONTENT_TYPE_HEADER,
-                ],
-            )
+        for partition, message in self._records(storefront, good.values, good.events, names, spread):
             lane = lanes.get(partition)
             if lane is None:
                 lanes[partition] = [message]
             else:
                 lane.append(message)
         return lanes.items()
+
+    def _records(
+        self,
+        storefront: Storefront,
+        values: Sequence[bytes],
+        events: Sequence[AnyEvent | Identified],
+        names: Sequence[bytes],
+        spread: Iterator[int],
+    ) -> Iterator[tuple[int, Message]]:
+        """Make the record of each event, and say where it belongs. `names`: their ids, but for those of `HAVE_OWN_IDS`; `spread` counts
+        those without a key.
+        """
+        time = (TIME, self._now())
+        partitions = storefront.partitions
+        source_header = storefront.source_header
+        for value, event, name in zip(values, events, names, strict=True):
+            text = event.user_id or event.cart_id or event.transaction_id
+            if text:
+                key = text.encode()
+                partition = partition_of(key, partitions)
+            else:
+                key = None
+                partition = next(spread) % partitions
+            kind = event.event_type
+            own = own_id(storefront.name, value, event) if kind in HAVE_OWN_IDS else name
+            headers = [SPECVERSION_HEADER, (ID, own), source_header, TYPE_HEADERS[kind], time, CONTENT_TYPE_HEADER]
+            yield partition, (key, value, headers)
 
     def _reject(
         self, storefront: Storefront, refused: Iterable[Refused], request_id: str, *, precious: bool
@@ -168,11 +229,12 @@ class Intake:
         partition = partition_of(name, self._rejected_partitions)
         return self._publisher.publish(REJECTED, partition, messages, precious=precious)
 
-    def _refusal(self, error: BrokerError, pending: Pending) -> Refusal:
+    def refusal(self, error: BrokerError, storefront: str, request_id: str) -> Refusal:
+        """Return how a request is refused whose events are not on stable storage for this reason, and log it."""
         self._log.warning(
             "not durable",
-            storefront=pending.storefront,
-            request_id=pending.request_id,
+            storefront=storefront,
+            request_id=request_id,
             error=type(error).__name__,
             reason=str(error),
         )

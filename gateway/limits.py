@@ -60,7 +60,7 @@ class TokenBucket:
         self._last = now
 
 
-class _Share:
+class Share:
     """What one storefront has in flight."""
 
     __slots__ = ("bytes", "requests")
@@ -80,7 +80,7 @@ class InFlight:
         self.free_requests = max_requests
         self._max_bytes = max_bytes
         self.backlog = Backlog(clock)
-        self._shares: dict[str, _Share] = {}
+        self._shares: dict[str, Share] = {}
         metrics.gateway_in_flight_bytes.set_function(lambda: float(self._max_bytes - self.free_bytes))
 
     def enter(self, storefront: str) -> Stay:
@@ -93,11 +93,36 @@ class InFlight:
         share.requests += 1
         return Stay(self, share)
 
-    def share(self, storefront: str) -> _Share:
+    def admit(self, share: Share, size: int) -> bool:
+        """Count in a request of `size` bytes that is known whole, if there is room for it; `dismiss` counts it out."""
+        free, free_bytes = self.free_requests, self.free_bytes
+        if (
+            free <= 0
+            or share.requests >= FAIRNESS * free
+            or size > free_bytes
+            or share.bytes + size > FAIRNESS * free_bytes
+        ):
+            return False
+        self.free_requests = free - 1
+        self.free_bytes = free_bytes - size
+        share.requests += 1
+        share.bytes += size
+        return True
+
+    def dismiss(self, share: Share, requests: int, size: int, *, acknowledged: bool) -> None:
+        """Count out so many requests that were admitted, together of `size` bytes."""
+        self.free_requests += requests
+        self.free_bytes += size
+        share.requests -= requests
+        share.bytes -= size
+        if acknowledged:
+            self.backlog.gone += size
+
+    def share(self, storefront: str) -> Share:
         """Return what is counted for a storefront."""
         share = self._shares.get(storefront)
         if share is None:
-            share = self._shares[storefront] = _Share()
+            share = self._shares[storefront] = Share()
         return share
 
     def overloaded(self) -> Refusal:
@@ -116,7 +141,7 @@ class Stay:
 
     __slots__ = ("_bytes", "_in_flight", "_share")
 
-    def __init__(self, in_flight: InFlight, share: _Share) -> None:
+    def __init__(self, in_flight: InFlight, share: Share) -> None:
         self._in_flight = in_flight
         self._share = share
         self._bytes = 0

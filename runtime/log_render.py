@@ -13,7 +13,7 @@ import structlog
 from pydantic import SecretBytes, SecretStr
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from structlog.typing import EventDict, WrappedLogger
 
@@ -96,6 +96,13 @@ class JsonLine:
             return orjson.dumps(line, plain, _OPTIONS)
         except TypeError:
             return _tolerant(line)
+
+    def lines(
+        self, level: str, event: object, shared: Mapping[str, object], each: Sequence[Mapping[str, object]]
+    ) -> bytes:
+        """Return a line for each of `each`, none empty and all simple, of what they share and what they have of their own."""
+        start = self.line(level, event, shared, {})[:-2] + b","
+        return b"".join([start + orjson.dumps(fields, option=orjson.OPT_APPEND_NEWLINE)[1:] for fields in each])
 
 
 class ConsoleLine:
