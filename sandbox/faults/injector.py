@@ -73,12 +73,14 @@ class Injector:
         self._chance = random.Random(plan.seed)  # noqa: S311 - chances that can be repeated, no secrets
         self._armed = [_Armed(rule) for rule in plan.rules]
 
-    def draw(self, appspace: str | None, path: str) -> Misfortune:
+    def draw(self, appspace: str | None, path: str, body: bytes) -> Misfortune:
         """Return what goes wrong with a request: the first rule that matches and happens, and latencies before it."""
         misfortune = Misfortune(self._chance)
         for armed in self._armed:
             rule = armed.rule
             if armed.spent() or rule.appspace not in (None, appspace) or not fnmatchcase(path, rule.path):
+                continue
+            if not rule.concerns(body):
                 continue
             if rule.probability < 1 and self._chance.random() >= rule.probability:
                 continue

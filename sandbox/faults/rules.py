@@ -28,16 +28,26 @@ class Rule(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     probability: Probability = 1.0
     times: Count | None = None
 
+    def concerns(self, _body: bytes) -> bool:
+        """Say whether it happens to a request with this body, all else being right."""
+        return True
+
 
 class Status(Rule, frozen=True, tag="status"):
     """Another status instead of an answer. `body`: a text as it stands, anything else as JSON, null the API's shape.
-    With `after_delivery` the request is carried out first, as when a proxy loses the answer.
+    With `after_delivery` the request is carried out first, as when a proxy loses the answer. With `containing` it
+    happens only to requests whose bytes hold that: one poisonous event spoils its batch, at every attempt.
     """
 
     status: Annotated[int, msgspec.Meta(ge=200, le=599)]
     body: Any = None
     headers: dict[str, str] = {}
     after_delivery: bool = False
+    containing: str | None = None
+
+    def concerns(self, body: bytes) -> bool:
+        """Say whether `body` holds what it must."""
+        return self.containing is None or self.containing.encode() in body
 
     def content(self) -> tuple[bytes, str]:
         """Return the body's bytes and their content type."""

@@ -68,7 +68,7 @@ class Door:
         async def handle(request: web.Request) -> web.StreamResponse:
             body = await request.read()
             with self._traffic.visit(request.path, request.headers.get(KEY_HEADER), body) as visit, ExitStack() as held:
-                misfortune = self._injector.draw(APPSPACE, request.path)
+                misfortune = self._injector.draw(APPSPACE, request.path, body)
                 _in_our_words(misfortune)
 
                 async def deliver() -> web.Response:

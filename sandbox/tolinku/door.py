@@ -74,7 +74,7 @@ class Door:
             body = await request.read()
             document = _parse(body) if body else None
             key = self._appspaces.find(request.headers, document)
-            misfortune = self._injector.draw(None if key is None else key.appspace, request.path)
+            misfortune = self._injector.draw(None if key is None else key.appspace, request.path, body)
 
             async def deliver() -> web.Response:
                 allowance = self._allowance(request)

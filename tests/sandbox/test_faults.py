@@ -42,6 +42,15 @@ async def test_status_after_delivery(sandbox: Running) -> None:
     assert await stored(sandbox) == 1
 
 
+async def test_status_for_a_batch_that_holds_one_bad_event(sandbox: Running) -> None:
+    await sandbox.fault({"effect": "status", "status": 400, "body": {"error": "no"}, "containing": '"o2"'})
+    for _ in range(2):
+        assert (await sandbox.batch(purchase("o1"), purchase("o2"))).status == 400
+    assert await stored(sandbox) == 0
+    assert (await sandbox.batch(purchase("o1"))).body == {"ok": True, "accepted": 1}
+    assert await applied(sandbox) == [2]
+
+
 async def test_html(sandbox: Running) -> None:
     await sandbox.fault({"effect": "html"})
     answer = await sandbox.batch(VIEW)
