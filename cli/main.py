@@ -21,6 +21,8 @@ COMMANDS: Mapping[str, str] = {
     "sandbox": "cli.roles:sandbox",
     "send": "cli.send:command",
     "tail": "cli.tail:command",
+    "storefronts": "cli.storefronts.group:command",
+    "dead-letters": "cli.dead_letters.group:command",
     "exports": "cli.exports.group:command",
     "topics": "cli.topics:command",
     "config": "cli.config:command",

@@ -16,7 +16,9 @@ if TYPE_CHECKING:
 
     from broker.interface import Record
     from consumers.batch import Batch
+    from consumers.dead_letter_limit import DeadLetterLimit
     from consumers.dead_letters import DeadLetters
+    from consumers.forgetting import Forgetting
     from consumers.gate import Gate
     from consumers.ingestion import Ingestion
     from consumers.outcomes import Outcome
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
     from runtime.clock import Clock
 
 _VALUE: Final = attrgetter("value")
+_VOID_WORDS: Final = "the record holds no event"
 _ALONE: Final = {Kind.REFUSED: Reason.REFUSED_ALONE, Kind.TOO_LARGE: Reason.TOO_LARGE}
 
 
@@ -70,11 +73,16 @@ class Courier:
         backoff: Backoff,
         clock: Clock,
         report: Report,
+        *,
+        limit: DeadLetterLimit,
+        forgetting: Forgetting,
     ) -> None:
         self._storefront = storefront
         self._ingestion = ingestion
         self._gate = gate
         self._dead_letters = dead_letters
+        self._limit = limit
+        self._forgetting = forgetting
         self._backoff = backoff
         self._clock = clock
         self._report = report
@@ -85,7 +93,8 @@ class Courier:
         Halves of a batch go one after the other, so the order of its keys holds. May be cancelled: what is
         marked by then stays marked.
         """
-        parts = [_Part(await self._without_void(flight), 0)]
+        records = await self._without_void(flight)
+        parts = [_Part(await self._without_forgotten(flight, records), 0)]
         while parts and not flight.withdrawn:
             part = parts.pop()
             if part.records:
@@ -97,9 +106,29 @@ class Courier:
         if all(map(_VALUE, records)):
             return records
         void = [record for record in records if not record.value]
-        letters = [DeadLetter(record, Reason.NO_VALUE, "the record holds no event", 0) for record in void]
-        await self._bury(flight, letters)
+        while void:
+            allowed = self._limit.allowed(len(void), dict.fromkeys(range(len(void)), _VOID_WORDS))
+            letters = [DeadLetter(void[index], Reason.NO_VALUE, _VOID_WORDS, 0) for index in sorted(allowed)]
+            await self._bury(flight, letters)
+            void = [record for index, record in enumerate(void) if index not in allowed]
+            if void:
+                # Parked: held like everything else of the storefront, until that is lifted.
+                if flight.probe is not None:
+                    self._gate.forgo(probe=flight.probe)
+                    flight.probe = None
+                flight.probe = await self._gate.turn()
         return [record for record in records if record.value]
+
+    async def _without_forgotten(self, flight: Flight, records: Sequence[Record]) -> Sequence[Record]:
+        """Settle replayed events whose users were deleted meanwhile, which must not be sent again, and return the rest."""
+        gone = await self._forgetting.forgotten(records)
+        if not gone:
+            return records
+        await self._bury(
+            flight, [DeadLetter(record, Reason.USER_DELETED, "its user was deleted", 0) for record in gone]
+        )
+        places = {(record.partition, record.offset) for record in gone}
+        return [record for record in records if (record.partition, record.offset) not in places]
 
     async def _settle(self, flight: Flight, part: _Part) -> Sequence[_Part]:
         """Send `part` until its outcome is final; return what is to be sent of it in smaller parts."""
@@ -111,9 +140,13 @@ class Courier:
             attempts += 1
             match outcome.action:
                 case Action.SETTLE:
-                    await self._finish(flight, part.records, outcome, attempts)
-                    return ()
+                    if isinstance(request, Deletion) and not outcome.refused:
+                        await self._forget(flight, part.records[0])
+                    held = await self._finish(flight, part.records, outcome, attempts)
+                    return (_Part(held, attempts),)
                 case Action.HALVE if len(part.records) == 1:
+                    if not self._limit.allowed(1, {0: outcome.words}):
+                        return (_Part(part.records, attempts),)
                     letter = DeadLetter(part.records[0], _ALONE[outcome.kind], outcome.words, attempts)
                     await self._bury(flight, [letter])
                     return ()
@@ -154,16 +187,32 @@ class Courier:
         self._gate.leave(flight, outcome, probe=probe)
         return outcome
 
-    async def _finish(self, flight: Flight, records: Sequence[Record], outcome: Outcome, attempts: int) -> None:
+    async def _finish(
+        self, flight: Flight, records: Sequence[Record], outcome: Outcome, attempts: int
+    ) -> Sequence[Record]:
+        """Settle what was sent; return what is refused, but held because the storefront came to its limit of dead letters."""
         refused = outcome.refused
         delivered = records if not refused else [each for index, each in enumerate(records) if index not in refused]
         if delivered:
             flight.batch.settle(delivered, DELIVERED)
             self._report.delivered(delivered)
+        if not refused:
+            self._limit.delivered(len(records))
+            return ()
+        allowed = self._limit.allowed(len(records), refused)
         await self._bury(
             flight,
-            [DeadLetter(records[index], Reason.REFUSED_BY_NAME, refused[index], attempts) for index in sorted(refused)],
+            [DeadLetter(records[index], Reason.REFUSED_BY_NAME, refused[index], attempts) for index in sorted(allowed)],
         )
+        return [records[index] for index in sorted(refused.keys() - allowed)]
+
+    async def _forget(self, flight: Flight, deletion: Record) -> None:
+        """Settle the dead letters of a user who was deleted; before the deletion itself, so that a crash between repeats both."""
+        flight.busy = True
+        try:
+            await self._forgetting.forget(self._storefront, deletion)
+        finally:
+            flight.busy = False
 
     async def _bury(self, flight: Flight, letters: Sequence[DeadLetter]) -> None:
         if not letters:

@@ -29,6 +29,8 @@ class Reason(StrEnum):
     """Sent alone, the event was answered with 413."""
     NO_VALUE = auto()
     """The record holds no event at all; it was never sent."""
+    USER_DELETED = auto()
+    """It was replayed, and meanwhile its user deleted: it was not sent again. Its value is left out, and it counts as settled."""
 
 
 class DeadLetter(NamedTuple):
@@ -40,9 +42,10 @@ class DeadLetter(NamedTuple):
     attempts: int
 
 
-_ADDED: Final = frozenset(
+ADDED: Final = frozenset(
     {"storefront", "reason", "error", "original_topic", "original_partition", "original_offset", "attempts"}
 )
+"""The headers that a dead letter has beside the event's own."""
 
 
 class DeadLetters:
@@ -65,7 +68,11 @@ class DeadLetters:
         """
         waiting: dict[int, list[Message]] = {}
         for letter in letters:
-            waiting.setdefault(self._partition(letter.record), []).append(message(storefront, letter))
+            waiting.setdefault(self.partition(letter.record), []).append(message(storefront, letter))
+        await self.write(storefront, waiting)
+
+    async def write(self, storefront: str, waiting: dict[int, list[Message]]) -> None:
+        """Publish messages, by partition, as `publish` does; `waiting` is emptied."""
         failures = 0
         while waiting:
             futures = {}
@@ -89,7 +96,8 @@ class DeadLetters:
                 )
                 await self._clock.sleep(self._backoff.delay(failures))
 
-    def _partition(self, record: Record) -> int:
+    def partition(self, record: Record) -> int:
+        """Return where the letter of a record stands: with others of its key."""
         if record.key is None:
             return record.offset % self._partitions
         return partition_of(record.key, self._partitions)
@@ -98,7 +106,7 @@ class DeadLetters:
 def message(storefront: str, letter: DeadLetter) -> Message:
     """Return a dead letter as it stands in the topic: key, value and headers as they were, and what became of it."""
     record = letter.record
-    headers = [header for header in record.headers if header[0] not in _ADDED]
+    headers = [header for header in record.headers if header[0] not in ADDED]
     headers += [
         ("storefront", storefront.encode()),
         ("reason", letter.reason.encode()),

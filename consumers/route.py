@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
     from broker.interface import Record
+    from consumers.brake import Brake
     from consumers.courier import Courier
     from consumers.gate import Gate
     from consumers.lane import Lane
@@ -22,7 +23,7 @@ _GIVE_UP_SECONDS: Final = 5.0
 
 
 class Route:
-    """One storefront's lane, gate and courier, and the batches in flight between them.
+    """One storefront's lane, gate, brake and courier, and the batches in flight between them.
 
     Life: `assign` → `add` … → `withdraw`. A batch goes out as soon as one is due and the gate lets it; `pump` is
     called whenever that may have changed, and by the forwarder at `pump_at`. `failed` is told of a fault in our
@@ -38,7 +39,9 @@ class Route:
         report: Report,
         failed: Callable[[BaseException], None],
         enough: int,
+        brake: Brake,
     ) -> None:
+        self.brake = brake
         self._lane = lane
         self._gate = gate
         self._courier = courier

@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING, Final
 from broker.factory import open_broker
 from broker.startup import ready_broker
 from consumers.assignments import Assignments
+from consumers.brake import Brake, Brakes
 from consumers.courier import Courier
 from consumers.dead_letters import DeadLetters
+from consumers.forgetting import Forgetting
 from consumers.forwarder import Forwarder
 from consumers.gate import Gate
 from consumers.gauges import Gauges
@@ -20,8 +22,16 @@ from consumers.lane import Lane
 from consumers.report import Report
 from consumers.room import Room
 from consumers.route import Route
+from consumers.wishes import Wishes
 from runtime.backoff import Backoff
-from schemas.topics import DEAD_LETTERS, FORWARDER_GROUP, dead_letters_spec, events_spec, events_topic
+from schemas.topics import (
+    DEAD_LETTERS,
+    FORWARDER_GROUP,
+    commands_spec,
+    dead_letters_spec,
+    events_spec,
+    events_topic,
+)
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Coroutine
@@ -42,6 +52,7 @@ def topics(settings: Settings) -> list[TopicSpec]:
     return [
         *(events_spec(each.name, each.partitions or count) for each in settings.storefronts),
         dead_letters_spec(count),
+        commands_spec(count),
     ]
 
 
@@ -80,18 +91,34 @@ async def build(broker: Broker, settings: Settings, process: Process, stack: Asy
     publisher = await broker.publisher()
     stack.push_async_callback(publisher.close)
     dead_letters = DeadLetters(publisher, await broker.partitions(DEAD_LETTERS), backoff, process.clock, process.log)
+    forgetting = Forgetting(
+        lambda partition: broker.read(DEAD_LETTERS, partition=partition), dead_letters, process.clock, process.log
+    )
     failures: list[BaseException] = []
     routes: dict[str, Route] = {}
     for each in settings.storefronts:
         ingestion = await stack.enter_async_context(Ingestion(each.ingestion))
         routes[each.name] = route_of(
-            each, settings.forwarder, ingestion, dead_letters, backoff, random, process, failures.append
+            each,
+            settings.forwarder,
+            ingestion,
+            dead_letters,
+            forgetting,
+            backoff,
+            random,
+            process,
+            failed=failures.append,
         )
     by_topic = {events_topic(name): route for name, route in routes.items()}
+    brakes = Brakes({name: route.brake for name, route in routes.items()}, broker, process.clock, process.log)
+    wishes = Wishes(broker, brakes.heard, process.clock, process.log)
+    # Before anything is read that could be sent.
+    await wishes.read()
     assignments = Assignments(by_topic, process.log)
     subscription = await broker.subscribe(FORWARDER_GROUP, list(by_topic), assignments)
     assignments.use(subscription)
-    await stack.enter_async_context(_in_background(Gauges(broker, settings, routes, process).run(), failures.append))
+    for work in (Gauges(broker, settings, routes, process).run(), wishes.follow(), brakes.run()):
+        await stack.enter_async_context(_in_background(work, failures.append))
     forwarder = Forwarder(subscription, assignments, by_topic, Room(), process, failures)
     process.health.add("broker", forwarder.fault)
     process.health.add("dead letters", publisher.fault)
@@ -104,14 +131,17 @@ def route_of(
     settings: ForwarderSettings,
     ingestion: Ingestion,
     dead_letters: DeadLetters,
+    forgetting: Forgetting,
     backoff: Backoff,
     random: Random,
     process: Process,
+    *,
     failed: Callable[[BaseException], None],
 ) -> Route:
     """Return the way of one storefront's events. `failed` is told of faults in our own code."""
     report = Report(storefront.name, process.metrics, process.clock, process.log)
     gate = Gate(settings.max_in_flight, process.clock, random)
+    brake = Brake(storefront.name, settings, gate.park, process.log)
     return Route(
         Lane(
             max_events=settings.max_batch_events,
@@ -119,12 +149,23 @@ def route_of(
             max_wait=settings.max_batch_wait_ms / 1000,
         ),
         gate,
-        Courier(storefront.name, ingestion, gate, dead_letters, backoff, process.clock, report),
+        Courier(
+            storefront.name,
+            ingestion,
+            gate,
+            dead_letters,
+            backoff,
+            process.clock,
+            report,
+            limit=brake.limit,
+            forgetting=forgetting,
+        ),
         process.clock,
         report,
         failed,
         # When all that are out come back, as many more can go.
         enough=settings.max_in_flight * settings.max_batch_events,
+        brake=brake,
     )
 
 

@@ -18,7 +18,8 @@ CONTENT_TYPE = "content-type"
 
 SPECVERSION_HEADER = (SPECVERSION, b"1.0")
 CONTENT_TYPE_HEADER = (CONTENT_TYPE, b"application/json")
-TYPE_HEADERS: Mapping[str, tuple[str, bytes]] = {name: (TYPE, f"ecommerce.{name}".encode()) for name in EVENT_TYPES}
+TYPE_PREFIX = "ecommerce."
+TYPE_HEADERS: Mapping[str, tuple[str, bytes]] = {name: (TYPE, f"{TYPE_PREFIX}{name}".encode()) for name in EVENT_TYPES}
 """The header of each event type."""
 DELETION_TYPE_HEADER = (TYPE, b"ecommerce.user_deletion")
 """The header of what is no event: that a user is to be forgotten."""

@@ -13,6 +13,7 @@ from structlog.testing import LogCapture
 
 from broker.interface import NotAcknowledged, Publisher
 from consumers.dead_letters import DeadLetters
+from consumers.forgetting import Forgetting
 from consumers.ingestion import Ingestion
 from consumers.service import route_of
 from consumers.tally import Tally
@@ -23,6 +24,7 @@ from runtime.health import Health
 from runtime.metrics import Metrics
 from runtime.process import Process
 from runtime.settings import ForwarderSettings, IngestionSettings, StorefrontSettings
+from schemas.topics import DEAD_LETTERS
 from tests.chance import seeded
 from tests.consumers.records import Read, record
 
@@ -57,6 +59,12 @@ class MemoryPublisher(Publisher):
             self.published += [(topic, partition, message) for message in messages]
             future.set_result(None)
         return future
+
+    async def read(self, partition: int) -> AsyncIterator[Read]:
+        """Yield what stands in a partition of the only topic."""
+        here = [message for _, number, message in self.published if number == partition]
+        for offset, (key, value, headers) in enumerate(here):
+            yield Read(DEAD_LETTERS, partition, offset, 1_800_000_000_000, key, value, tuple(headers))
 
     def fault(self) -> str | None:
         return None
@@ -93,15 +101,17 @@ class Shop:
         self.tracker = Tracker(0, Tally(0))
         random = seeded(seed)
         backoff = Backoff(random, base=0.1, cap=30)
+        dead_letters = DeadLetters(self.publisher, 3, backoff, clock, self.process.log)
         self.route = route_of(
             StorefrontSettings(name=name, ingestion=IngestionSettings(url=sink.url, api_key=SecretStr(KEY))),
             settings,
             ingestion,
-            DeadLetters(self.publisher, 3, backoff, clock, self.process.log),
+            dead_letters,
+            Forgetting(self.publisher.read, dead_letters, clock, self.process.log),
             backoff,
             random,
             self.process,
-            self.failures.append,
+            failed=self.failures.append,
         )
         self.route.assign({0: self.tracker})
 

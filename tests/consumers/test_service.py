@@ -20,4 +20,4 @@ def test_settings_that_this_version_does_not_act_on_are_named() -> None:
 
 def test_a_forwarder_needs_its_storefronts_topics_and_the_dead_letters() -> None:
     names = [spec.name for spec in topics(Settings(storefronts=[shop("acme"), shop("beta")]))]
-    assert names == ["ecommerce.events.acme", "ecommerce.events.beta", "ecommerce.dead-letters"]
+    assert names == ["ecommerce.events.acme", "ecommerce.events.beta", "ecommerce.dead-letters", "commands"]

@@ -1,0 +1,1 @@
+"""`sluice dead-letters`: a module for each command, and for what they share."""

@@ -1,0 +1,58 @@
+"""Dead letters that are named by their places."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from broker.interface import TopicPartition, UnknownTopic
+from consumers.letters import Place
+from runtime.errors import OperatorError
+from schemas.topics import DAY_MS, DEAD_LETTERS, dead_letters_spec
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from broker.interface import Broker
+    from consumers.letter_search import Found
+
+
+class PlaceParameter(click.ParamType[Any]):
+    """`PARTITION/OFFSET`, with the topic before it or without."""
+
+    name = "place"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Place:
+        """Return the place. Fails with how it is written."""
+        if isinstance(value, Place):
+            return value
+        try:
+            return Place.of(value)
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
+
+
+async def missing(broker: Broker, found: Found, places: Collection[Place]) -> OperatorError | None:
+    """Return what is wrong with the first of the places at which `found` has no dead letter; None when each has one."""
+    there = {place for copies in found.copies.values() for place in copies}
+    for place in places:
+        if place not in there:
+            return OperatorError(await _why(broker, place))
+    return None
+
+
+async def _why(broker: Broker, place: Place) -> str:
+    try:
+        ranges = await broker.log_ranges([DEAD_LETTERS])
+    except UnknownTopic:
+        return f"there is no dead letter {place}: there is no topic {DEAD_LETTERS}"
+    log = ranges.get(TopicPartition(DEAD_LETTERS, place.partition))
+    if log is None:
+        return f"there is no dead letter {place}: {DEAD_LETTERS} has {len(ranges)} partitions, from 0 on"
+    if place.offset < log.start:
+        days = dead_letters_spec(1).retention_ms // DAY_MS
+        return f"dead letter {place} has expired: they are kept for {days} days"
+    if place.offset >= log.end:
+        return f"there is no dead letter {place}: the partition ends before {log.end}"
+    return f"{place} is no dead letter: what stands there settles one, or Sluice did not write it"

@@ -1,0 +1,58 @@
+"""Dead letters in words and as JSON data."""
+
+from __future__ import annotations
+
+from collections import Counter
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from consumers.letter_search import Entry
+    from consumers.letters import Letter, Settlement
+
+
+def moment(milliseconds: int) -> str:
+    """Return a time to the second, in UTC."""
+    return datetime.fromtimestamp(milliseconds / 1000, UTC).strftime("%Y-%m-%d %H:%M:%SZ")
+
+
+def counted(number: int, what: str = "dead letter") -> str:
+    """Return `1 dead letter`, or how many."""
+    return f"{number:,} {what}" if number == 1 else f"{number:,} {what}s"
+
+
+def summary(entries: Iterable[Entry]) -> str:
+    """Return how many they are, of which storefronts."""
+    counts = Counter(entry.storefront for entry in entries)
+    of = ", ".join(name if len(counts) == 1 else f"{name} {count:,}" for name, count in sorted(counts.items()))
+    return f"{counted(counts.total())} of {of}"
+
+
+def key_of(letter: Letter) -> str | None:
+    """Return the key as text; None without one."""
+    key = letter.record.key
+    return None if key is None else key.decode("utf-8", "backslashreplace")
+
+
+def as_json(letter: Letter, settled: Settlement | None) -> dict[str, Any]:
+    """Return what `list --json` prints of a dead letter."""
+    return {
+        "place": str(letter.place),
+        "dead_lettered_at": _iso(letter.record.timestamp),
+        "storefront": letter.storefront,
+        "type": letter.kind,
+        "reason": letter.reason,
+        "error": letter.error,
+        "key": key_of(letter),
+        "attempts": letter.attempts,
+        "original": str(letter.origin),
+        "outcome": None if settled is None else settled.outcome,
+        "settled_at": None if settled is None else _iso(settled.at),
+    }
+
+
+def _iso(milliseconds: int) -> str:
+    text = datetime.fromtimestamp(milliseconds / 1000, UTC).isoformat(timespec="milliseconds")
+    return text.replace("+00:00", "Z")

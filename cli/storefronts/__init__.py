@@ -1,0 +1,1 @@
+"""`sluice storefronts`: a module for each command, and for what they share."""

@@ -1,0 +1,155 @@
+"""`sluice storefronts list`: how the forwarding of each storefront does, from what is durable."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+import click
+from rich.table import Table
+
+from broker.interface import UnknownTopic
+from broker.spool.left import left
+from cli import log, screen
+from cli.options import json_option, with_settings
+from cli.printable import printable, printable_json
+from consumers.audit import balance
+from consumers.brake import DEAD_LETTER_LIMIT, MANUAL
+from consumers.letter_search import search
+from consumers.steering import read_commands
+from runtime.clock import SystemClock
+from schemas.commands import StorefrontCommand
+
+if TYPE_CHECKING:
+    from broker.interface import Broker
+    from runtime.settings import Settings
+
+_COLUMNS: Final = ("state", "since", "waiting", "dead letters")
+_NUMBERS: Final = 2
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """A storefront as it stands. `dead_letters`: those that nobody settled; `waiting`: None before its topic exists."""
+
+    name: str
+    command: StorefrontCommand
+    waiting: int | None
+    dead_letters: int
+
+    @property
+    def paused_for(self) -> str | None:
+        """Why its forwarding rests by will; None when it does not."""
+        if self.command.state == "paused":
+            return MANUAL
+        return None if self.command.parked is None else DEAD_LETTER_LIMIT
+
+    @property
+    def state(self) -> str:
+        """The state in words."""
+        if self.paused_for == MANUAL:
+            return f"paused by {self.command.by}" if self.command.by else "paused"
+        return "active" if self.paused_for is None else "parked: too many dead letters"
+
+    @property
+    def since(self) -> str | None:
+        """Since when, RFC 3339; None when nobody knows or it is active."""
+        if self.paused_for == MANUAL:
+            return self.command.since or None
+        return None if self.command.parked is None else self.command.parked.since
+
+    @property
+    def why(self) -> str | None:
+        """What a forwarder had to say when it parked it; None when none did."""
+        parked = self.command.parked
+        if parked is None:
+            return None
+        return (
+            f"{parked.dead_letters:,} dead letters among the last {parked.events:,} events, {parked.run:,} in a row; "
+            f'the last one: "{parked.error}"'
+        )
+
+
+@click.command
+@with_settings
+@json_option
+def command(settings: Settings, *, as_json: bool) -> None:
+    """Print how the forwarding of each storefront does.
+
+    Whether somebody holds it back, how many events wait, how many dead letters are not settled. It can be asked while no
+    forwarder runs; why a storefront rests by itself (quota, an outage) is in the forwarder's log and metrics.
+    """
+    found = asyncio.run(views(settings))
+    if as_json:
+        for each in found:
+            click.echo(printable_json(data(each)))
+        return
+    console = screen.console()
+    console.print(table(found))
+    for each in found:
+        if each.why is not None:
+            console.print(printable(f"{each.name}: {each.why}"), style="red", soft_wrap=True)
+            console.print(f"{each.name}: `sluice storefronts resume {each.name}` goes on", style="red", soft_wrap=True)
+
+
+async def views(settings: Settings) -> list[View]:
+    """Return the configured storefronts as they stand, in their order. Raises BrokerError, OperatorError."""
+    async with log.opened(settings) as broker:
+        commands = await read_commands(broker)
+        waiting = await _waiting(broker, settings)
+        found = await search(broker, lambda _: True)
+    letters = [entry.storefront for entry in found.unsettled()]
+    return [
+        View(each.name, commands.get(each.name, StorefrontCommand()), waiting.get(each.name), letters.count(each.name))
+        for each in settings.storefronts
+    ]
+
+
+async def _waiting(broker: Broker, settings: Settings) -> dict[str, int]:
+    spooled: dict[str, int] = {}
+    if settings.broker.kind != "embedded":
+        with log.errors_only() as logger:
+            spooled = dict(await left(settings.gateway.spool_path, logger, SystemClock()))
+    found: dict[str, int] = {}
+    for each in settings.storefronts:
+        try:
+            (one,) = await balance(broker, settings.model_copy(update={"storefronts": [each]}), spooled)
+        except UnknownTopic:
+            continue  # nobody has sent anything yet
+        found[each.name] = one.waiting
+    return found
+
+
+def table(found: list[View]) -> Table:
+    """Return the storefronts as a table for people."""
+    drawn = Table(box=None, header_style="dim", pad_edge=False)
+    drawn.add_column("storefront", no_wrap=True)
+    for index, name in enumerate(_COLUMNS):
+        drawn.add_column(name, no_wrap=True, justify="left" if index < _NUMBERS else "right")
+    for each in found:
+        cells = (
+            each.name,
+            each.state,
+            each.since or "-",
+            "-" if each.waiting is None else f"{each.waiting:,}",
+            f"{each.dead_letters:,}",
+        )
+        style = {MANUAL: "yellow", DEAD_LETTER_LIMIT: "bold red"}.get(each.paused_for or "")
+        drawn.add_row(*map(printable, cells), style=style)
+    return drawn
+
+
+def data(view: View) -> dict[str, object]:
+    """Return a storefront as JSON data."""
+    parked = view.command.parked
+    return {
+        "storefront": view.name,
+        "state": "active" if view.paused_for is None else "paused",
+        "reason": view.paused_for,
+        "by": view.command.by or None,
+        "since": view.since,
+        "error": None if parked is None else parked.error,
+        "waiting": view.waiting,
+        "dead_letters": view.dead_letters,
+    }
