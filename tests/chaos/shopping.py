@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from tests.chaos.weather import UNWANTED
+from tests.chaos.weather import POISON, UNWANTED
 
 if TYPE_CHECKING:
     from random import Random
@@ -101,8 +101,8 @@ class Shopping:
 
     def _written(self, number: int, fields: dict[str, Any], order: Order | None, *, good: bool = True) -> Event:
         properties = {"n": str(number), "text": self._random.choice(UNUSUAL)}
-        if order is None and self._random.random() < 0.01:
-            properties["note"] = UNWANTED
+        if order is None and (chance := self._random.random()) < 0.012:
+            properties["note"] = UNWANTED if chance < 0.01 else POISON
         event = {**fields, "properties": properties, "unknown": {"deep": [None, {"er": 1.50}]}}
         text = json.dumps(event, **self._random.choice(STYLES)).encode()
         key = fields.get("user_id") or fields.get("cart_id") or fields.get("transaction_id")

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
     import aiohttp
 
     from sandbox.faults.rules import FaultPlan
@@ -51,6 +54,11 @@ class Upstream:
                 applied[name] = applied.get(name, 0) + rule["applied"]
         return applied
 
+    async def applied(self) -> list[int]:
+        """Return how often each rule was applied since the faults were set, in their order."""
+        async with self._session.get(f"{self._faults}/faults") as response:
+            return [rule["applied"] for rule in (await response.json())["rules"]]
+
     async def count(self, shop: Shop) -> int:
         """Return how many events arrived, repeats and duplicates included."""
         async with self._session.get(f"{self._faults}/store") as response:
@@ -59,15 +67,25 @@ class Upstream:
 
     async def arrivals(self, shop: Shop) -> list[Arrival]:
         """Return everything that arrived, in the order of arrival."""
-        arrivals: list[Arrival] = []
-        query = {"appspace": shop.name, "fields": FIELDS, "property": NUMBER, "limit": str(PAGE), "after": "0"}
+        return [_arrival(line) async for line in self._lines(shop, FIELDS)]
+
+    async def moments(self, shop: Shop) -> dict[int, float]:
+        """Return when each event arrived first, in seconds since the epoch, by its number."""
+        moments: dict[int, float] = {}
+        async for line in self._lines(shop, "arrival,arrived_at"):
+            moments.setdefault(int(line[NUMBER]), datetime.fromisoformat(line["arrived_at"]).timestamp())
+        return moments
+
+    async def _lines(self, shop: Shop, fields: str) -> AsyncIterator[dict[str, Any]]:
+        query = {"appspace": shop.name, "fields": fields, "property": NUMBER, "limit": str(PAGE), "after": "0"}
         while True:
             async with self._session.get(f"{self._faults}/store/arrivals", params=query) as response:
                 assert response.status == 200, await response.text()
                 lines = [msgspec.json.decode(line) for line in (await response.read()).splitlines()]
-            arrivals += map(_arrival, lines)
+            for line in lines:
+                yield line
             if len(lines) < PAGE:
-                return arrivals
+                return
             query["after"] = str(lines[-1]["arrival"])
 
     async def overview(self, shop: Shop) -> dict[str, Any]:

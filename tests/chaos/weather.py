@@ -12,6 +12,9 @@ if TYPE_CHECKING:
 UNWANTED = "the-api-does-not-want-this"
 """An event that holds this text is refused by name, and so belongs in the dead-letter topic."""
 
+POISON = "the-api-chokes-on-this"
+"""An event that holds this text makes the API refuse the whole batch that it is in: with `spells`, and only there."""
+
 _PATH = "*/batch"
 _SLOW_DOWN = {"error": "Too many requests. Please slow down."}
 _PARTIAL = Partial(path=_PATH, containing=UNWANTED, error="unwanted event")

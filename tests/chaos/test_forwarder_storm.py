@@ -1,0 +1,152 @@
+"""The forwarder's oracle: three storefronts under weather that changes at random, two forwarders that are killed, brokers that are
+restarted. Nothing is lost, each key keeps its order, the audit balances at every sample, and while one storefront is parked the others
+do not feel it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from functools import partial
+from random import Random
+from typing import TYPE_CHECKING
+
+import pytest
+
+from sandbox.faults.rules import FaultPlan
+from tests.chaos.auditor import Auditor
+from tests.chaos.configuration import Log
+from tests.chaos.delay import Delays, Window
+from tests.chaos.length import EVENTS, SHORT, TIMEOUT, rate, shop_names
+from tests.chaos.monkey import Monkey, progress
+from tests.chaos.patience import sent, until
+from tests.chaos.spells import ALWAYS, Spells, used_up
+from tests.chaos.traffic import Traffic
+from tests.chaos.upstream import Upstream
+from tests.chaos.verdict import require_promises_kept, settled
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import aiohttp
+
+    from tests.chaos.role import Role
+    from tests.chaos.world import World
+    from tests.kafka.cluster import KafkaCluster
+
+pytestmark = [pytest.mark.chaos, pytest.mark.timeout(TIMEOUT)]
+
+BROKERS = 3
+FORWARDERS = ("forwarder", "forwarder-2")
+MEASURED = EVENTS // 4
+"""So many events come before the storm, half of them in calm weather, half while one storefront is parked."""
+RATE = 2 * rate() if SHORT else rate()
+NOT_FELT_FACTOR = 3.0
+NOT_FELT_SECONDS = 1.0
+"""Far below the shortest time in which anything of a parked storefront ends; what two cores do to each other is not."""
+LIFE_SECONDS = (5.0, 15.0)
+DEATH_SECONDS = (0.0, 5.0)
+DRAIN_SECONDS = 400.0
+"""A storefront that was parked late may rest up to 5 min before its next probe."""
+
+
+async def _measure(world: World, upstream: Upstream, traffic: Traffic) -> tuple[Window, Window]:
+    """Return when it was calm, and when the first storefront was parked. Everything runs, and nothing breaks meanwhile."""
+    victim = next(iter(world.shops))
+    forwarders = [world.role(name) for name in FORWARDERS]
+    await until(partial(sent, traffic, MEASURED / 10), "traffic flows", TIMEOUT)
+    start = time.time()
+    await until(partial(sent, traffic, MEASURED / 2), "calm weather", TIMEOUT)
+    calm_window = Window.since(start)
+    await upstream.set(FaultPlan(rules=[used_up(victim), *ALWAYS]))
+    await until(lambda: any(each.gauge("sluice_forwarder_paused") for each in forwarders), "one storefront is parked")
+    start = time.time()
+    await until(partial(sent, traffic, MEASURED), "one storefront is parked", TIMEOUT)
+    return calm_window, Window.since(start)
+
+
+async def _restart_brokers(kafka: KafkaCluster, traffic: Traffic, seed: int) -> int:
+    """Kill a broker, or shut it down in good order, and start it again, while there is traffic. Return how often."""
+    random = Random(f"brokers-{seed}")  # noqa: S311 - chances that can be repeated
+    restarts = 0
+    while not traffic.finished:
+        await asyncio.sleep(random.uniform(*LIFE_SECONDS))
+        node = random.randrange(BROKERS)
+        await asyncio.to_thread(random.choice([kafka.kill, kafka.shut_down]), node)
+        await asyncio.sleep(random.uniform(*DEATH_SECONDS))
+        await asyncio.to_thread(kafka.restart, node)
+        restarts += 1
+    return restarts
+
+
+async def _storm(world: World, upstream: Upstream, traffic: Traffic, running: asyncio.Task[Traffic]) -> None:
+    """Let the weather change and kill the forwarders until the traffic is through and most of it has arrived."""
+
+    async def arrived() -> int:
+        return sum([await upstream.count(shop) for shop in world.shops.values()])
+
+    async def working(role: Role) -> None:
+        await progress(arrived, role.name, unless=lambda: traffic.finished)
+
+    spells = Spells(upstream, list(world.shops), world.seed)
+    monkey = Monkey([world.role(name) for name in FORWARDERS], world.seed, working)
+    async with asyncio.TaskGroup() as group:
+        group.create_task(spells.run())
+        killing = group.create_task(monkey.run())
+        await running
+        while await arrived() < traffic.acknowledged / 2:
+            await progress(arrived, "events that arrive in the storm", unless=lambda: False)
+        monkey.stop()
+        await killing
+        spells.stop()
+    world.notes += [f"killed: {dict(monkey.kills)}", f"struck: {dict(sorted(spells.struck.items()))}"]
+    struck = [kind for kind in spells.kinds if spells.struck[kind]]
+    assert len(struck) == len(spells.kinds) if not SHORT else len(struck) > len(spells.kinds) / 3, spells.struck
+
+
+async def _survive(world: World, session: aiohttp.ClientSession, kafka: KafkaCluster | None) -> None:
+    await asyncio.to_thread(world.start, "sandbox", "gateway", *FORWARDERS)
+    upstream, auditor = Upstream(world, session), Auditor(world)
+    await upstream.set(FaultPlan(rules=[*ALWAYS]))
+    traffic = Traffic(world, MEASURED + EVENTS, RATE)
+    async with asyncio.TaskGroup() as group:
+        running = group.create_task(traffic.run())
+        windows = await _measure(world, upstream, traffic)
+        auditing = group.create_task(auditor.run())
+        breaking = None if kafka is None else group.create_task(_restart_brokers(kafka, traffic, world.seed))
+        await _storm(world, upstream, traffic, running)
+        await upstream.set(FaultPlan(rules=[*ALWAYS]))
+        if breaking is not None:
+            world.notes.append(f"brokers restarted: {await breaking}")
+        await settled(world, DRAIN_SECONDS)
+        auditor.stop()
+        await auditing
+    world.notes += [traffic.summary(), auditor.summary()]
+    await require_promises_kept(world, upstream, traffic.ledgers)
+    assert auditor.faults == []
+    assert auditor.balanced > auditor.unanswered.total(), auditor.unanswered
+    await _require_not_felt(world, upstream, *windows)
+
+
+async def _require_not_felt(world: World, upstream: Upstream, calm: Window, parked: Window) -> None:
+    """While the first storefront was parked the others' events took no longer than before."""
+    for shop in list(world.shops.values())[1:]:
+        delays = await Delays.of(world, upstream, shop)
+        before, meanwhile = delays.p99(calm), delays.p99(parked)
+        world.notes.append(f"{shop.name}: 99 of 100 within {before:.3f} s, while another was parked {meanwhile:.3f} s")
+        assert meanwhile <= max(NOT_FELT_SECONDS, NOT_FELT_FACTOR * before)
+
+
+@pytest.mark.skipif(not SHORT, reason="the short cut of the one on Kafka")
+async def test_on_the_embedded_log(make_world: Callable[..., World], session: aiohttp.ClientSession) -> None:
+    await _survive(make_world(shop_names("acme", "beta", "gamma")), session, None)
+
+
+@pytest.mark.kafka
+@pytest.mark.skipif(SHORT, reason="three brokers take longer to start than the short cut lasts: make chaos")
+async def test_on_kafka(
+    make_world: Callable[..., World], start_kafka: Callable[..., KafkaCluster], session: aiohttp.ClientSession
+) -> None:
+    kafka = await asyncio.to_thread(start_kafka, BROKERS)
+    world = make_world(shop_names("acme", "beta", "gamma"), Log(kafka.bootstrap_servers, replicas=BROKERS))
+    await _survive(world, session, kafka)
