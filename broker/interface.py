@@ -287,6 +287,12 @@ class Broker(ABC):
         """
 
     @abstractmethod
+    async def identity(self) -> str:
+        """Return what tells this log from every other, wherever it is reached: Kafka's cluster id, the embedded log's directory. Raises
+        Unavailable.
+        """
+
+    @abstractmethod
     async def partitions(self, topic: str) -> int:
         """How many partitions the topic has. Raises UnknownTopic."""
 

@@ -14,6 +14,8 @@ from schemas.events import EVENT_TYPES
 from schemas.topics import events_spec, events_topic, rejected_spec
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from broker.interface import Broker
     from broker.spool.spool import Spool
     from gateway.edge import Edge
@@ -47,14 +49,22 @@ class _Rate(NamedTuple):
 
 class Configured:
     """Makes of settings what an edge works with. What stays the same from one configuration to the next is kept: the partition counts of
-    the topics until the process ends, and the bucket of a limit that did not change.
+    the topics until the process ends, and the bucket of a limit that did not change. `partitions`: counts that are known, by topic.
     """
 
-    def __init__(self, process: Process, broker: Broker, in_flight: InFlight, limits: Limits | None) -> None:
+    def __init__(
+        self,
+        process: Process,
+        broker: Broker,
+        in_flight: InFlight,
+        limits: Limits | None,
+        partitions: Mapping[str, int],
+    ) -> None:
         self._process = process
         self._broker = broker
         self._in_flight = in_flight
         self._limits = limits
+        self._known = partitions
         self._partitions: dict[str, int] = {}
         self._buckets: dict[str, tuple[_Rate, TokenBucket]] = {}
 
@@ -63,7 +73,8 @@ class Configured:
         names = [each.name for each in settings.storefronts]
         for name in names:
             if name not in self._partitions:
-                self._partitions[name] = await self._broker.partitions(events_topic(name))
+                topic = events_topic(name)
+                self._partitions[name] = self._known.get(topic) or await self._broker.partitions(topic)
         self._process.metrics.initialise_gateway(names, EVENT_TYPES)
         self._buckets = dict(self._kept_or_new(settings))
         rates = {name: bucket for name, (_, bucket) in self._buckets.items()}

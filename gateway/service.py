@@ -6,20 +6,19 @@ import asyncio
 import os
 from contextlib import asynccontextmanager
 from functools import partial
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from aiohttp import web
 
 from broker.factory import open_broker
-from broker.spool.publisher import SpooledPublisher
-from broker.spool.spool import Spool
-from broker.startup import ready_broker
-from gateway.configured import PINS, Configured, topics
+from gateway.configured import PINS, Configured
 from gateway.edge import Edge
 from gateway.intake import Intake
 from gateway.limits import InFlight
 from gateway.report import Reporter
 from gateway.server import make_server
+from gateway.storage import opened, spool_owned
 from gateway.workers import supervise
 from runtime import worker
 from runtime.errors import listen_failed
@@ -27,16 +26,16 @@ from schemas.topics import REJECTED
 
 if TYPE_CHECKING:
     import socket
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Mapping
 
     from broker.interface import Broker, Publisher
+    from broker.spool.spool import Spool
     from gateway.upstream import Limits
     from runtime.process import Process
     from runtime.settings import Settings
 
 MAX_IN_FLIGHT_BYTES = 64 * 1024 * 1024
 MAX_IN_FLIGHT_REQUESTS = 4096
-ACK_TIMEOUT_SECONDS = 10.0
 BACKLOG = 1024
 NOTICE_SHARE = 0.05
 """Of the drain's time, how long it goes on to listen after readiness has turned false."""
@@ -47,18 +46,28 @@ FLUSH_SHARE = 0.25
 async def main(settings: Settings, process: Process) -> None:
     """Serve until the process is asked to stop, then drain: requests in flight are answered, what they published is flushed.
 
-    Raises OperatorError when the port cannot be had or a topic is missing that must not be created.
+    Raises OperatorError when the port or the spool cannot be had, or a topic is missing that must not be created.
     """
-    if settings.gateway.workers > 1 and not worker.is_one(os.environ):
-        await supervise(settings, process)
+    if worker.is_one(os.environ):
+        await serve(settings, process)
         return
+    async with spool_owned(settings) as owner:
+        if settings.gateway.workers > 1:
+            await supervise(settings, process, owner)
+        else:
+            await serve(settings, process)
+
+
+async def serve(settings: Settings, process: Process) -> None:
+    """Serve in this process, as `main` says."""
     broker = open_broker(settings.broker, process.metrics, process.log, process.clock)
     try:
-        if not await ready_broker(broker, topics(settings), process, create=settings.broker.create_topics):
-            return
-        async with publishing(settings, process, broker) as (publisher, spool):
+        async with opened(settings, process, broker) as storage:
+            if storage is None:
+                return
+            publisher = storage.publisher
             process.health.add("broker", publisher.fault)
-            edge = await build(settings, process, broker, publisher, spool=spool)
+            edge = await build(settings, process, broker, publisher, spool=storage.spool, partitions=storage.partitions)
             if process.stopping.is_set():
                 # Perhaps to begin again with another configuration: the socket to listen on is had but once.
                 return
@@ -73,30 +82,6 @@ async def main(settings: Settings, process: Process) -> None:
         await broker.close()
 
 
-@asynccontextmanager
-async def publishing(
-    settings: Settings, process: Process, broker: Broker
-) -> AsyncIterator[tuple[Publisher, Spool | None]]:
-    """Yield what publishes: to Kafka with the spool before it, if there is to be one, and that. Raises Unavailable when its place cannot
-    be used.
-    """
-    if settings.broker.kind == "embedded" or not settings.gateway.spool_max_bytes:
-        yield await broker.publisher(ack_timeout=ACK_TIMEOUT_SECONDS, max_pending_bytes=MAX_IN_FLIGHT_BYTES), None
-        return
-    gateway = settings.gateway
-    spool = Spool(gateway.spool_path, gateway.spool_max_bytes, process.metrics, process.log, process.clock)
-    try:
-        await spool.start({each.name: await broker.partitions(each.name) for each in topics(settings)})
-        # One of its own: what it is at has its own pace, and no relief but to be tried again.
-        await spool.drain_into(await broker.publisher())
-        publisher = await broker.publisher(
-            ack_timeout=ACK_TIMEOUT_SECONDS, max_pending_bytes=MAX_IN_FLIGHT_BYTES, relief=spool
-        )
-        yield SpooledPublisher(publisher, spool), spool
-    finally:
-        await spool.close()
-
-
 async def build(
     settings: Settings,
     process: Process,
@@ -104,13 +89,16 @@ async def build(
     publisher: Publisher,
     limits: Limits | None = None,
     spool: Spool | None = None,
+    partitions: Mapping[str, int] = MappingProxyType({}),
 ) -> Edge:
     """Return the edge, with the partition counts that the topics have now: they are pinned until the process ends. It takes over every
-    configuration that `process` reads from now on. `limits`: of what is passed through; `spool`: what is before `publisher`.
+    configuration that `process` reads from now on. `limits`: of what is passed through; `spool`: what is before `publisher`; `partitions`:
+    of the topics of which the broker need not be asked.
     """
     in_flight = InFlight(MAX_IN_FLIGHT_BYTES, MAX_IN_FLIGHT_REQUESTS, process.metrics, process.clock)
-    intake = Intake(publisher, await broker.partitions(REJECTED), in_flight.retry_after, process.clock, process.log)
-    configured = Configured(process, broker, in_flight, limits)
+    rejected = partitions.get(REJECTED) or await broker.partitions(REJECTED)
+    intake = Intake(publisher, rejected, in_flight.retry_after, process.clock, process.log)
+    configured = Configured(process, broker, in_flight, limits, partitions)
     storefronts, passage = await configured.make(settings)
     edge = Edge(
         settings.gateway,

@@ -27,6 +27,7 @@ from runtime.worker import WORKER_FD
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from broker.spool.owner import Owner
     from runtime.process import Process
     from runtime.settings import Settings
 
@@ -42,19 +43,22 @@ GRACE_SECONDS: Final = 3.0
 class Worker:
     """One of them: its process, started again when it ends unasked."""
 
-    def __init__(self, number: int, listener: socket.socket, process: Process, merged: MergedMetrics) -> None:
+    def __init__(
+        self, number: int, listener: socket.socket, process: Process, merged: MergedMetrics, owner: Owner | None
+    ) -> None:
         self.number = number
         self.reasons: dict[str, str] = {"process": "starting"}
         self.was_ready = False
         self._listener = listener
         self._process = process
         self._merged = merged
+        self._inherits = (listener.fileno(),) if owner is None else (listener.fileno(), owner.descriptor)
         self._child: asyncio.subprocess.Process | None = None
         self._port: int | None = None
         self._answers = self._hangs_up = False
 
     async def run(self, leash: Leash) -> None:
-        """Keep it running until the gateway is asked to stop. Raises OperatorError when it ends before it was ever ready."""
+        """Keep it running until the gateway is asked to stop. Raises OperatorError when it ends by itself before it was ever ready."""
         process, clock = self._process, self._process.clock
         pause = FIRST_PAUSE_SECONDS
         while not process.stopping.is_set():
@@ -68,7 +72,7 @@ class Worker:
             self._merged.ended(self.number)
             if process.stopping.is_set():
                 return
-            if not self.was_ready:
+            if not self.was_ready and code >= 0:
                 raise OperatorError(f"worker {self.number} of the gateway did not start: its log says why")
             if clock.monotonic() - began > STEADY_SECONDS:
                 pause = FIRST_PAUSE_SECONDS
@@ -135,20 +139,21 @@ class Worker:
             *sys.orig_argv[1:],
             env=environ,
             stdin=asyncio.subprocess.DEVNULL,
-            pass_fds=(*leash.pass_fds, self._listener.fileno()),
+            pass_fds=(*leash.pass_fds, *self._inherits),
             # Ctrl-C in a terminal goes to the whole process group; when to drain is for us to say.
             start_new_session=True,
         )
 
 
-async def supervise(settings: Settings, process: Process) -> None:
+async def supervise(settings: Settings, process: Process, owner: Owner | None = None) -> None:
     """Run `gateway.workers` processes until this one is asked to stop, then let them drain. A configuration that is read anew without
-    fault is for each of them to take over. Raises OperatorError when the port cannot be had, or when a worker does not start.
+    fault is for each of them to take over; each holds what `owner` does. Raises OperatorError when the port cannot be had, or when a worker
+    does not start.
     """
     merged = MergedMetrics(process.metrics.config_last_reload_successful)
     process.metrics.show(merged)
     listeners = _listen(settings)
-    workers = [Worker(number, each, process, merged) for number, each in enumerate(listeners)]
+    workers = [Worker(number, each, process, merged, owner) for number, each in enumerate(listeners)]
 
     async def hang_up(_: Settings) -> None:
         for each in workers:

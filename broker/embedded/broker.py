@@ -99,6 +99,10 @@ class EmbeddedBroker(Broker):
         """As the interface says."""
         return await self._parts.catalogue.ensure(specs, create=create)
 
+    async def identity(self) -> str:
+        """As the interface says."""
+        return str(await asyncio.to_thread(self._directory.root.resolve))
+
     async def partitions(self, topic: str) -> int:
         """As the interface says."""
         (found,) = await self._parts.catalogue.find([topic])

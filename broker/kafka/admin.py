@@ -103,6 +103,14 @@ class Admin:
 
         return await self.ask("which brokers there are", question)
 
+    async def cluster_id(self) -> str:
+        """Return what the cluster was called when its disks were formatted."""
+
+        async def question(clients: Clients) -> str:
+            return str((await clients.admin.describe_cluster())["cluster_id"])
+
+        return await self.ask("which cluster it is", question)
+
     async def settings(self, topics: Collection[str]) -> Mapping[str, Mapping[str, str]]:
         """Return every setting of every one of `topics`, which exist, defaults included."""
 

@@ -80,6 +80,10 @@ class KafkaBroker(Broker):
         """Make sure of topics; see the interface. Raises Unavailable."""
         return await self._topics.ensure(specs, create=create)
 
+    async def identity(self) -> str:
+        """Return the cluster's id; see the interface."""
+        return await self._admin.cluster_id()
+
     async def partitions(self, topic: str) -> int:
         """Return how many partitions a topic has; see the interface. What a publisher must know of the topic is known from then on."""
         self._catalogue.forget(topic)

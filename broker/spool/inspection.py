@@ -23,9 +23,9 @@ class Guard:
     """Held by every process that uses a spool; `alone` tells the first of them. Life: constructed → `share` → `release`."""
 
     def __init__(self, path: Path) -> None:
-        """Take the lock beside the directory `path`. Blocks while another process inspects it. Raises OSError."""
-        path.parent.mkdir(parents=True, exist_ok=True)
-        self._descriptor = os.open(path.with_name(path.name + ".lock"), os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+        """Take the lock in the directory `path`, made where it is missing. Blocks while another process inspects it. Raises OSError."""
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._descriptor = os.open(path / "inspection.lock", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
         try:
             fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             self.alone = True
@@ -72,6 +72,17 @@ def inspect(path: Path) -> Findings:
 
 def _is_want_of_room(error: sqlite3.Error) -> bool:
     return error.sqlite_errorname.startswith(("SQLITE_FULL", "SQLITE_IOERR_WRITE", "SQLITE_IOERR_SHM"))
+
+
+def put_aside(path: Path, name: str) -> Path:
+    """Move the log of a spool that no process uses into a directory `name` in it, which is returned. Blocks. Raises OSError."""
+    aside = path / name
+    aside.mkdir(mode=0o700)
+    for file in LogFile:
+        database = DataDirectory(path).database(file)
+        for part in database.parent.glob(f"{database.name}*"):
+            part.rename(aside / part.name)
+    return aside
 
 
 def _frames_written(log: Path) -> int:

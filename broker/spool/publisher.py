@@ -33,13 +33,17 @@ class SpooledPublisher(Publisher):
     """`publisher` is Kafka's, with the spool as its relief: what comes for a lane that is spooled goes there at once."""
 
     def __init__(self, publisher: Publisher, spool: Spool) -> None:
-        self._publisher = publisher
-        self._publish = publisher.publish
+        self.publish_to(publisher)
         self._spool = spool
         self._state = spool.state
         self._loop = asyncio.get_running_loop()
         self._held: dict[tuple[str, int], deque[_Held]] = {}
         self._look: asyncio.TimerHandle | None = None
+
+    def publish_to(self, publisher: Publisher) -> None:
+        """Let `publisher` have what is not spooled, from now on."""
+        self._publisher = publisher
+        self._publish = publisher.publish
 
     def publish(
         self, topic: str, partition: int, messages: Sequence[Message], *, precious: bool = False

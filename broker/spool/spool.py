@@ -17,8 +17,9 @@ from broker.embedded.timing import Timing
 from broker.interface import BrokerError, TopicPartition, Unavailable, UnknownTopic
 from broker.spool.drain import Drain
 from broker.spool.flags import LANES, OPEN, Flags
-from broker.spool.inspection import Guard, inspect
+from broker.spool.inspection import Guard, inspect, put_aside
 from broker.spool.lanes import GROUP, lane_spec, place_of
+from broker.spool.memory import ForAnotherKafka, Memory, recall, remember
 from broker.spool.publisher import pass_on
 from broker.spool.reserve import Reserve
 from broker.spool.room import Room
@@ -40,8 +41,8 @@ _TIMING: Final = Timing(retention=1.0)
 
 
 class Spool:
-    """One gateway's. Life: construct → `start` → `drain_into` → `state`, `append`, `relieve`, `open_lanes` … → `close`. Several processes
-    may share one directory.
+    """One gateway's. Life: construct → `start` → `claim` → `drain_into` → `state`, `append`, `relieve`, `open_lanes` … → `close`. It takes
+    records from `start` on. Several processes may share one directory.
     """
 
     def __init__(self, path: str, max_bytes: int, metrics: Metrics, log: FilteringBoundLogger, clock: Clock) -> None:
@@ -53,11 +54,22 @@ class Spool:
         self._guard: Guard | None = None
         self._store = EmbeddedBroker(path, metrics, log, clock, _TIMING, skip_damaged=True)
         self._lanes: dict[tuple[str, int], tuple[int, str]] = {}
+        self._partitions: dict[str, int] = {}
+        self._cluster: str | None = None
         self._flags: Flags | None = None
         self._publisher: EmbeddedPublisher | None = None
         self._room: Room | None = None
         self._drain: Drain | None = None
         self._next_try = float("-inf")
+
+    async def remembered(self, topics: Collection[str]) -> Mapping[str, int] | None:
+        """Return how many partitions each of `topics` had when the spool was last claimed; None when it does not know all of them. May be
+        called before `start`. Raises Unavailable.
+        """
+        memory = await self._recall()
+        if memory is None or not memory.partitions.keys() >= set(topics):
+            return None
+        return {topic: memory.partitions[topic] for topic in topics}
 
     async def start(self, partitions: Mapping[str, int]) -> None:
         """Open lanes for these topics, by their partition counts, and find what was left. Raises Unavailable when the directory cannot be
@@ -71,19 +83,16 @@ class Spool:
             self._guard.share()
             self._flags = await asyncio.to_thread(Flags, self._path / "flags")
         except OSError as error:
-            raise Unavailable(
-                f"the spool {self._path} cannot be used: {error.strerror}; set gateway.spool_path"
-            ) from error
-        await self._flag_what_is_left(await self.open_lanes(partitions))
+            raise self._unusable(error) from error
+        await self.open_lanes(partitions)
+        await self._flag_what_is_left()
         self._publisher = await self._store.publisher(ack_timeout=ACK_TIMEOUT_SECONDS, max_pending_bytes=_PENDING_BYTES)
         reserve = Reserve(self._path, self._max_bytes)
         self._room = Room(self._store, reserve, self._max_bytes, self._clock, self._metrics.spool_bytes)
         await self._room.start()
 
-    async def open_lanes(self, partitions: Mapping[str, int]) -> Mapping[str, tuple[int, ...]]:
-        """Open lanes for these topics, by their partition counts, beside those that are open; return all that there are on the disk, by
-        the spool's own names. Raises Unavailable; then none was opened.
-        """
+    async def open_lanes(self, partitions: Mapping[str, int]) -> None:
+        """Open lanes for these topics, by their partition counts, beside those that are open. Raises Unavailable."""
         await self._store.ensure_topics([lane_spec(topic, count) for topic, count in partitions.items()])
         ids = await self._store.partition_ids()
         if any(max(its_ids) >= LANES for its_ids in ids.values()):
@@ -94,7 +103,26 @@ class Spool:
             topic, count = place_of(name)
             if partitions.get(topic) == count:
                 self._lanes |= {(topic, number): (id_, name) for number, id_ in enumerate(its_ids)}
-        return ids
+        self._partitions |= partitions
+        if self._cluster is not None:
+            await self._remember(self._cluster)
+
+    async def claim(self, cluster: str) -> None:
+        """Take note that Kafka has been reached, and that it calls itself `cluster`: what is spooled is for that one. Raises
+        ForAnotherKafka when the spool holds something that is for another, Unavailable.
+        """
+        memory = await self._recall()
+        if memory is not None and memory.cluster != cluster:
+            left = sum((await self._waiting()).values())
+            if left:
+                raise ForAnotherKafka(
+                    f"the spool {self._path} holds {left} records for the Kafka whose cluster id is {memory.cluster}, and"
+                    f" broker.bootstrap_servers leads to {cluster}: let them drain into the one that they are for, or set"
+                    " gateway.spool_path to another directory"
+                )
+            self._log.warning("spool for another kafka now: it was empty", before=memory.cluster, cluster=cluster)
+        self._cluster = cluster
+        await self._remember(cluster)
 
     async def drain_into(self, publisher: Publisher) -> None:
         """Begin to hand what is spooled to `publisher`, which is the spool's from now on."""
@@ -192,25 +220,51 @@ class Spool:
         if found.torn_pages:
             self._log.warning("spool torn at its end: what is no whole transaction is not used", pages=found.torn_pages)
         if found.damage is not None:
-            aside = self._path.with_name(f"{self._path.name}.damaged-{int(self._clock.now())}")
-            await asyncio.to_thread(self._path.rename, aside)
+            aside = await asyncio.to_thread(put_aside, self._path, f"damaged-{int(self._clock.now())}")
             self._log.error("spool damaged: events in it cannot be delivered", reason=found.damage, kept_in=str(aside))
 
-    async def _flag_what_is_left(self, ids: Mapping[str, Collection[int]]) -> None:
+    async def _flag_what_is_left(self) -> None:
         assert self._flags is not None  # noqa: S101  # `start` opened them
-        left = 0
+        waiting = await self._waiting()
+        for lane in waiting:
+            self._flags.spool(lane)
+        if waiting:
+            left = sum(waiting.values())
+            self._log.warning("spool found: it is drained before anything new", records=left)
+
+    async def _waiting(self) -> Mapping[int, int]:
+        """Return how many records each lane holds that are not drained, without those that hold none."""
+        ids = await self._store.partition_ids()
         ranges = await self._store.log_ranges(ids)
         commits = await self._store.committed(GROUP, ids)
+        waiting: dict[int, int] = {}
         for name, its_ids in ids.items():
             for number, id_ in enumerate(its_ids):
                 place = TopicPartition(name, number)
                 commit = commits[place]
-                waiting = ranges[place].end - (ranges[place].start if commit is None else commit.offset)
-                if waiting:
-                    self._flags.spool(id_)
-                    left += waiting
-        if left:
-            self._log.warning("spool found: it is drained before anything new", records=left)
+                left = ranges[place].end - (ranges[place].start if commit is None else commit.offset)
+                if left:
+                    waiting[id_] = left
+        return waiting
+
+    async def _recall(self) -> Memory | None:
+        try:
+            return await asyncio.to_thread(recall, self._path)
+        except OSError as error:
+            raise self._unusable(error) from error
+
+    async def _remember(self, cluster: str) -> None:
+        before = await self._recall()
+        known = before.partitions if before is not None and before.cluster == cluster else {}
+        now = Memory(cluster, {**known, **self._partitions})
+        if now != before:
+            try:
+                await asyncio.to_thread(remember, self._path, now)
+            except OSError as error:
+                raise self._unusable(error) from error
+
+    def _unusable(self, error: OSError) -> Unavailable:
+        return Unavailable(f"the spool {self._path} cannot be used: {error.strerror}; set gateway.spool_path")
 
 
 def _fail(future: asyncio.Future[None], error: BrokerError) -> None:

@@ -104,7 +104,7 @@ class Topics(Broker):
     async def _never(self, *_: object, **__: object) -> Any:
         raise AssertionError("the gateway asks for topics only")
 
-    start = close = publisher = transactional = subscribe = log_ranges = committed = _never
+    start = close = identity = publisher = transactional = subscribe = log_ranges = committed = _never
     read = _never  # type: ignore[assignment] # an iterator elsewhere; never called
 
 

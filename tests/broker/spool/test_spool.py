@@ -332,7 +332,7 @@ async def test_a_file_that_is_no_log_any_more_is_put_aside(
     await drained(second)
     await second.stop()
     assert await values(log, TOPIC) == numbers(1)
-    (aside,) = path.parent.glob("spool.damaged-*")
+    (aside,) = await asyncio.to_thread(lambda: list(path.glob("damaged-*")))
     assert DataDirectory(aside).database(LogFile.EVENTS).stat().st_size == size
     assert "event='spool damaged: events in it cannot be delivered' level='error'" in capsys.readouterr().err
 
