@@ -7,29 +7,41 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from aiokafka.record.default_records import DefaultRecordBatchBuilder
 
 from broker.interface import NotAcknowledged, RecordTooLarge, Stranded, Unavailable
+from broker.kafka.batch import open_batch
 
 if TYPE_CHECKING:
     import asyncio
     from collections import deque
     from collections.abc import Sequence
 
-    from broker.interface import BrokerError, Headers, Message
+    from broker.interface import BrokerError, Message
 
 BATCH_BYTES = 512 * 1024
 """How much one batch gathers before compression. A single record may be larger: it then travels alone."""
 
+HEADER_BYTES = 64 * 1024
+"""The headers of a record are less than this: what a gateway says of a sender, what an API says of an event."""
+RECORD_OVERHEAD = 512
+"""What a record takes beside its value: six headers, and the objects that carry it."""
+
 _bound = DefaultRecordBatchBuilder.estimate_size_in_bytes
-
-
-def as_list(headers: Headers) -> list[tuple[str, bytes]]:
-    """Return headers as aiokafka's compiled builder insists on having them."""
-    return headers if type(headers) is list else list(headers)
 
 
 def record_sizes(messages: Sequence[Message]) -> list[int]:
     """Return how large a batch of each of these records alone is at most, before compression."""
     # One loop and no call of our own in it: this is done for every record there is.
     return [_bound(key, value, headers if type(headers) is list else list(headers)) for key, value, headers in messages]
+
+
+def weight(messages: Sequence[Message], limit: int) -> tuple[int, int]:
+    """Return roughly how many bytes these records are together, and how large the largest is at most: 0 where that is surely below `limit`,
+    for to look at every header costs as much as to write it down.
+    """
+    lengths = [len(value) for _, value, _ in messages if value is not None]
+    longest = max(lengths, default=0)
+    # A key is part of its event, and no longer.
+    largest = 0 if 2 * longest + HEADER_BYTES < limit else max(record_sizes(messages), default=0)
+    return sum(lengths) + RECORD_OVERHEAD * len(messages), largest
 
 
 def record_bytes(message: Message) -> int:
@@ -114,14 +126,27 @@ class Part(NamedTuple):
 class Flight:
     """A batch on its way since `since`. `begun`: when the oldest call in it was made; `deadline`: when that one's time is up."""
 
-    __slots__ = ("begun", "deadline", "outcome", "parts", "since")
+    __slots__ = ("_hold", "begun", "deadline", "outcome", "parts", "since")
 
-    def __init__(self, parts: list[Part], since: float) -> None:
+    def __init__(self, parts: list[Part], hold: Hold, since: float) -> None:
         self.parts = parts
+        self._hold = hold
         self.since = since
         self.begun = parts[0].call.begun
         self.deadline = parts[0].call.deadline
         self.outcome: asyncio.Future[Any] | None = None
+
+    def board(self, call: Call) -> bool:
+        """Take a call that comes late, while the batch waits for its connection; return whether all of it is on board."""
+        if not call.checked:
+            return False
+        stop = self._hold.load(call.messages, 0)
+        if stop:
+            self.parts.append(Part(call, 0, stop))
+            call.taken = stop
+            call.handed = call.flying = True
+        call.waiting = stop < len(call.messages)
+        return not call.waiting
 
     def abandon(self, error: Exception) -> None:
         """Stop waiting for the acknowledgement."""
@@ -135,29 +160,27 @@ class Hold:
     """
 
     def __init__(self, producer: Any, limit: int, timestamp: int) -> None:
-        self.batch = producer.create_batch()
+        self.batch = open_batch(producer)
         self._timestamp = timestamp
-        # aiokafka itself minds the size of a batch, but not the topic's limit where that is smaller.
+        # The batch itself minds its size, but not the topic's limit where that is smaller.
         self._room = limit if limit < BATCH_BYTES else None
 
     def load(self, messages: Sequence[Message], start: int) -> int:
         """Take messages from `start` on; return the index of the first that found no room."""
-        append = self.batch.append
-        timestamp = self._timestamp
-        room = self._room
-        at = start
-        for message in messages[start:] if start else messages:
-            if room is not None:
-                size = record_bytes(message)
-                if size > room and self.batch.record_count() > 0:
-                    break
-                room -= size
-            key, value, headers = message
-            if append(timestamp=timestamp, key=key, value=value, headers=as_list(headers)) is None:
+        if self._room is None:
+            return start + self.batch.fill(messages[start:] if start else messages, self._timestamp)
+        return start + self._load_within(messages[start:], self._room)
+
+    def _load_within(self, messages: Sequence[Message], room: int) -> int:
+        taken = 0
+        for message in messages:
+            size = record_bytes(message)
+            if (size > room and self.batch.record_count() > 0) or not self.batch.fill((message,), self._timestamp):
                 break
-            at += 1
+            room -= size
+            taken += 1
         self._room = room
-        return at
+        return taken
 
 
 class Gathering:

@@ -1,7 +1,9 @@
 """One partition of a publisher: what waits for it, and the one batch of it that is under way.
 
 One batch at a time, so that there is never a question which came first: when a batch fails, everything behind it is
-still here. What gathers meanwhile makes the next batch.
+still here. What gathers meanwhile makes the next batch. Nothing lingers: a batch departs at once, and stays open for who comes until
+the connection is free. Measured with 100 callers of single records, against a linger of 1 ms and a batch that is closed when it
+departs: 12 records in a batch instead of 8, and a fifth more of them by the clock.
 """
 
 from __future__ import annotations
@@ -25,14 +27,6 @@ if TYPE_CHECKING:
     from broker.kafka.catalogue import Catalogue, TopicFacts
     from broker.kafka.ledger import Ledger
     from broker.kafka.producers import Generation, Producers
-
-LINGER_SECONDS = 0.001
-"""How long the first record of a batch waits for others. What gathered while a batch was under way has waited: it departs when that
-one lands, and Kafka works on it while the callers are answered. Measured with 100 callers of single records, against a linger after
-each landing too: 6 % more of them by the clock, 13 % more in batches of 100."""
-
-_SHORTEST_SLEEP_SECONDS = 0.0005
-"""The event loop counts in milliseconds: of less it makes a turn without a rest."""
 
 _RETRY_SECONDS = 0.1
 _UNKNOWN_REST_SECONDS = 1.0
@@ -104,7 +98,9 @@ class Lane:
                 return
             self._refusal = None
         if not self._waiting:
-            self._gathering = self._gather()
+            if self._flight is not None and self._flight.board(call):
+                return
+            self._gathering = None if call.taken else self._gather()
         self._waiting.append(call)
         if self._gathering is not None:
             self._gathering.add(call)
@@ -154,7 +150,6 @@ class Lane:
                 self._empty.set()
                 self._bell = self._loop.create_future()
                 await self._bell
-            await self._linger()
             try:
                 facts = await self._catalogue.load(self._topic)
                 generation = await self._producers.usable(self._spoilt)
@@ -174,12 +169,6 @@ class Lane:
                 # One that was replaced while we waited may be ending already.
                 if self._producers.is_current(generation):
                     await self._send(generation, facts)
-
-    async def _linger(self) -> None:
-        """Wait until the oldest call has waited long enough for others to join it."""
-        rest = LINGER_SECONDS - (self._ledger.now() - self._waiting[0].begun)
-        if rest > _SHORTEST_SLEEP_SECONDS:
-            await asyncio.sleep(rest)
 
     async def _meet(self, producer: Any, facts: TopicFacts) -> None:
         """Wait until the producer knows the partition. Raises UnknownTopic, KafkaError."""
@@ -204,7 +193,7 @@ class Lane:
         self._leave()
         if not parts:
             return
-        self._flight = flight = Flight(parts, self._ledger.now())
+        self._flight = flight = Flight(parts, hold, self._ledger.now())
         self._generation = generation
         try:
             flight.outcome = await producer.send_batch(hold.batch, self._topic, partition=self._partition)

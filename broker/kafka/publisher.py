@@ -7,7 +7,7 @@ import contextlib
 from typing import TYPE_CHECKING
 
 from broker.interface import Full, NotAcknowledged, Publisher, RecordTooLarge, Unavailable
-from broker.kafka.calls import Call, record_sizes
+from broker.kafka.calls import Call, weight
 from broker.kafka.lane import Lane
 from broker.kafka.ledger import Ledger
 
@@ -80,12 +80,10 @@ class KafkaPublisher(Publisher):
             future.set_exception(Unavailable("the publisher is closed"))
             return future
         facts = self._catalogue.known(topic)
-        sizes = record_sizes(messages)
-        if facts is not None and max(sizes, default=0) > facts.max_message_bytes:
-            raise RecordTooLarge(
-                f"topic {topic} takes records of {facts.max_message_bytes} bytes, one here has up to {max(sizes)}"
-            )
-        size = sum(sizes)
+        limit = facts.max_message_bytes if facts is not None else 0
+        size, largest = weight(messages, limit)
+        if facts is not None and largest > limit:
+            raise RecordTooLarge(f"topic {topic} takes records of {limit} bytes, one here has up to {largest}")
         ledger = self._ledger
         if ledger.pending_bytes + size > self._max_pending_bytes:
             raise Full(f"{ledger.pending_bytes} bytes wait for Kafka's acknowledgement already")
