@@ -60,10 +60,10 @@ class Carriage:
         express, storefront = self._express, self._head.storefront.name
         passengers = [self._passengers[place] for place in places]
         if error is not None:
-            if not isinstance(error, BrokerError):
-                express.log.error("requests failed", route=self._head.route, requests=len(places), exc_info=error)
             for each in passengers:
                 self._refuse(each, error)
+            if not isinstance(error, BrokerError):
+                express.log.error("requests failed", route=self._head.route, requests=len(places), exc_info=error)
             return
         date = express.date()
         for each in passengers:

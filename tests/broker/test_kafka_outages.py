@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from broker.factory import open_broker
 from broker.interface import NotAcknowledged, Unavailable
 from broker.kafka import publisher as publisher_module
 from broker.spool.flags import OPEN, SPOOLED
@@ -18,7 +19,7 @@ from runtime.metrics import Metrics
 from runtime.settings import BrokerSettings
 from tests.broker.backend import quiet_log
 from tests.broker.callers import Callers
-from tests.broker.log_contents import contents, message
+from tests.broker.log_contents import contents, message, values
 from tests.broker.member import Member
 from tests.broker.waiting import eventually
 from tests.kafka.cluster import KafkaCluster
@@ -151,3 +152,30 @@ async def test_with_a_spool_every_call_is_acknowledged_while_kafka_is_away_and_o
     assert not callers.in_doubt
     assert not callers.unavailable
     callers.check(await contents(broker, topic))
+
+
+async def test_a_batch_takes_whoever_comes_until_its_connection_is_free(
+    backend: Backend, kafka_cluster: KafkaCluster
+) -> None:
+    metrics = Metrics()
+
+    def batches() -> float:
+        return metrics.registry.get_sample_value("sluice_broker_append_seconds_count") or 0
+
+    async with open_broker(backend.settings, metrics, quiet_log(), SystemClock()) as broker:
+        topic = await backend.topic(broker, 2)
+        publisher = await broker.publisher()
+        await asyncio.gather(*(publisher.publish(topic, number, [message(b"first")]) for number in range(2)))
+        before = batches()
+        await asyncio.to_thread(kafka_cluster.pause)
+        try:
+            futures = [publisher.publish(topic, 0, [message(b"on its way")])]
+            await asyncio.sleep(0.2)
+            for number in range(20):
+                futures.append(publisher.publish(topic, 1, [message(b"%d" % number)]))
+                await asyncio.sleep(0.01)
+        finally:
+            await asyncio.to_thread(kafka_cluster.resume)
+        await asyncio.gather(*futures)
+        assert batches() == before + 2
+        assert await values(broker, topic, 1) == [b"first", *(b"%d" % number for number in range(20))]
