@@ -20,6 +20,7 @@ from gateway.rate_headers import rate_headers, rate_lines
 from gateway.report import Exchange
 from gateway.routes import BATCH, TRACK, place_of, user_of
 from gateway.storefronts import header_key
+from gateway.trace_context import trace_headers
 from runtime.metrics import UNKNOWN_EVENT_TYPE
 
 if TYPE_CHECKING:
@@ -195,7 +196,8 @@ class Edge:
             storefront.rate.take(1)
         stay = self._in_flight.enter(storefront.name)
         try:
-            await self._intake.acknowledged(self._intake.delete_user(storefront, user_id, exchange.request_id))
+            more = trace_headers(request.headers)
+            await self._intake.acknowledged(self._intake.delete_user(storefront, user_id, exchange.request_id, more))
         finally:
             stay.leave()
         return orjson.dumps({"ok": True, "deleted_user_id": user_id})
@@ -273,7 +275,8 @@ class Edge:
         idempotency_key = request.headers.get("Idempotency-Key")
         if idempotency_key is not None:
             request_id = repeated_request_id(storefront.name, idempotency_key, body)
-        pending = self._intake.hand_over(storefront, events, request_id, self._client(request))
+        more = self._client(request) + trace_headers(request.headers)
+        pending = self._intake.hand_over(storefront, events, request_id, more)
         return Handed(pending, accepted, faults)
 
     def _identify(self, key: str | None, exchange: Exchange) -> Storefront:

@@ -74,8 +74,9 @@ class Intake:
         self._spread = itertools.count()
 
     def hand_over(self, storefront: Storefront, events: Events, request_id: str, client: ClientHeaders = ()) -> Pending:
-        """Hand the events, with the headers that say who sent them, to the publisher; never waits. What comes back holds nothing of them:
-        their many small objects are let go while the processor still has them at hand, and not when the acknowledgement comes.
+        """Hand the events, with the headers that say who sent them and in which trace, to the publisher; never waits. What comes back
+        holds nothing of them: their many small objects are let go while the processor still has them at hand, and not when the
+        acknowledgement comes.
         """
         failure: BrokerError | None = None
         futures: list[asyncio.Future[None]] = []
@@ -133,7 +134,7 @@ class Intake:
         else:
             landed(shared.places, error)
 
-    def delete_user(self, storefront: Storefront, user_id: str, request_id: str) -> Pending:
+    def delete_user(self, storefront: Storefront, user_id: str, request_id: str, more: ClientHeaders = ()) -> Pending:
         """Hand over that a user is to be forgotten, behind all that was accepted of that user (RECORDS §1); never waits."""
         key = user_id.encode()
         partition = partition_of(key, storefront.partitions)
@@ -144,6 +145,7 @@ class Intake:
             DELETION_TYPE_HEADER,
             (TIME, self._now()),
             CONTENT_TYPE_HEADER,
+            *more,
         ]
         message: Message = (key, orjson.dumps({"user_id": user_id}), headers)
         try:

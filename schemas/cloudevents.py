@@ -15,6 +15,8 @@ SOURCE = "ce_source"
 TYPE = "ce_type"
 TIME = "ce_time"
 CONTENT_TYPE = "content-type"
+TRACEPARENT = "ce_traceparent"
+TRACESTATE = "ce_tracestate"
 
 SPECVERSION_HEADER = (SPECVERSION, b"1.0")
 CONTENT_TYPE_HEADER = (CONTENT_TYPE, b"application/json")
