@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
+import asyncio
 from operator import attrgetter
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
 
+from consumers.allowance import allowance_of
 from consumers.dead_letters import DeadLetter, Reason
 from consumers.deletions import Deletion, judged, request_of
-from consumers.outcomes import Action, Kind, classify
+from consumers.doubt import Doubts
+from consumers.outcomes import Action, Answer, Kind, classify
+from consumers.thrift import Thrift
 from consumers.tracker import DEAD_LETTERED, DELIVERED
 
 if TYPE_CHECKING:
-    import asyncio
     from collections.abc import Sequence
 
     from broker.interface import Record
     from consumers.batch import Batch
     from consumers.dead_letter_limit import DeadLetterLimit
     from consumers.dead_letters import DeadLetters
+    from consumers.doubt import Doubt
     from consumers.forgetting import Forgetting
     from consumers.gate import Gate
     from consumers.ingestion import Ingestion
@@ -54,11 +58,19 @@ class Flight:
             self.task.cancel()
 
 
-class _Part(NamedTuple):
-    """Records of a batch that are sent in one request, and how often they were sent before."""
+class _Part:
+    """Records of a batch that are sent in one request, how often they were sent before, and whether some may have arrived."""
 
-    records: Sequence[Record]
-    attempts: int
+    __slots__ = ("attempts", "doubt", "records")
+
+    def __init__(self, records: Sequence[Record], attempts: int = 0, doubt: Doubt | None = None) -> None:
+        self.records = records
+        self.attempts = attempts
+        self.doubt = doubt
+
+    def of(self, records: Sequence[Record]) -> _Part:
+        """Return some of it as a part of its own."""
+        return _Part(records, self.attempts, None if self.doubt is None else self.doubt.among(records))
 
 
 class Courier:
@@ -77,6 +89,8 @@ class Courier:
         limit: DeadLetterLimit,
         forgetting: Forgetting,
     ) -> None:
+        self.doubts = Doubts(clock, report)
+        self.thrift = Thrift(report)
         self._storefront = storefront
         self._ingestion = ingestion
         self._gate = gate
@@ -94,7 +108,7 @@ class Courier:
         marked by then stays marked.
         """
         records = await self._without_void(flight)
-        parts = [_Part(await self._without_forgotten(flight, records), 0)]
+        parts = [_Part(await self._without_forgotten(flight, records))]
         while parts and not flight.withdrawn:
             part = parts.pop()
             if part.records:
@@ -133,40 +147,42 @@ class Courier:
     async def _settle(self, flight: Flight, part: _Part) -> Sequence[_Part]:
         """Send `part` until its outcome is final; return what is to be sent of it in smaller parts."""
         request = request_of(part.records)
-        attempts = part.attempts
+        self.doubts.watch(part.doubt)
         failures = 0
-        while True:
-            outcome = await self._send(flight, part.records, request, attempts + 1)
-            attempts += 1
-            match outcome.action:
-                case Action.SETTLE:
-                    if isinstance(request, Deletion) and not outcome.refused:
-                        await self._forget(flight, part.records[0])
-                    held = await self._finish(flight, part.records, outcome, attempts)
-                    return (_Part(held, attempts),)
-                case Action.HALVE if len(part.records) == 1:
-                    if not self._limit.allowed(1, {0: outcome.words}):
-                        return (_Part(part.records, attempts),)
-                    letter = DeadLetter(part.records[0], _ALONE[outcome.kind], outcome.words, attempts)
-                    await self._bury(flight, [letter])
+        try:
+            while True:
+                outcome = await self._send(flight, part, request)
+                match outcome.action:
+                    case Action.SETTLE:
+                        if isinstance(request, Deletion) and not outcome.refused:
+                            await self._forget(flight, part.records[0])
+                        return (part.of(await self._finish(flight, part, outcome)),)
+                    case Action.HALVE if len(part.records) == 1:
+                        if not self._limit.allowed(1, {0: outcome.words}):
+                            return (part.of(part.records),)
+                        letter = DeadLetter(part.records[0], _ALONE[outcome.kind], outcome.words, part.attempts)
+                        await self._bury(flight, [letter])
+                        return ()
+                    case Action.HALVE:
+                        middle = len(part.records) // 2
+                        return part.of(part.records[:middle]), part.of(part.records[middle:])
+                    case Action.RETRY if not flight.withdrawn and self._gate.reason is None:
+                        failures += 1
+                        await self._clock.sleep(self._backoff.delay(failures))
+                    case _:
+                        # While the storefront rests, the gate alone decides when the next request goes out.
+                        failures += 1
+                if flight.withdrawn:
                     return ()
-                case Action.HALVE:
-                    middle = len(part.records) // 2
-                    return _Part(part.records[:middle], attempts), _Part(part.records[middle:], attempts)
-                case Action.RETRY if not flight.withdrawn and self._gate.reason is None:
-                    failures += 1
-                    await self._clock.sleep(max(outcome.retry_after, self._backoff.delay(failures)))
-                case _:
-                    # While the storefront rests, the gate alone decides when the next request goes out.
-                    failures += 1
-            if flight.withdrawn:
-                return ()
+        finally:
+            self.doubts.settled(part.doubt)
 
-    async def _send(
-        self, flight: Flight, records: Sequence[Record], request: bytes | Deletion, attempt: int
-    ) -> Outcome:
+    async def _send(self, flight: Flight, part: _Part, request: bytes | Deletion) -> Outcome:
         if flight.probe is None:
-            flight.probe = await self._gate.turn()
+            # What the API may have taken goes first: it knows the ids of transactions again for a day only.
+            flight.probe = await self._gate.turn(urgent=part.doubt is not None)
+            self.doubts.look()
+        part.attempts += 1
         flight.busy = True
         started = self._clock.monotonic()
         try:
@@ -174,37 +190,57 @@ class Courier:
                 answer = await self._ingestion.delete(request.user_id)
             else:
                 answer = await self._ingestion.post(request)
+        except asyncio.CancelledError:
+            self._report.given_up(len(part.records))
+            raise
         finally:
             flight.busy = False
-        outcome = classify(answer, len(records), self._clock.now())
+        outcome = classify(answer, len(part.records), self._clock.now())
         if isinstance(request, Deletion):
             outcome = judged(outcome, answer)
         outcome = self._ingestion.redacted(outcome)
+        if outcome.in_doubt and part.doubt is None:
+            part.doubt = self.doubts.about(part.records, started)
+            self.doubts.watch(part.doubt)
         probe, flight.probe = flight.probe, None
         seconds = self._clock.monotonic() - started
         size = 0 if isinstance(request, Deletion) else len(request)
-        self._report.request(len(records), size, answer, outcome, attempt, seconds)
-        self._gate.leave(flight, outcome, probe=probe)
+        self._report.request(len(part.records), size, answer, outcome, part.attempts, seconds)
+        allowance = allowance_of(answer.headers) if isinstance(answer, Answer) else None
+        if outcome.action is Action.SETTLE:
+            self.thrift.take(allowance)
+        self._gate.leave(flight, outcome, probe=probe, seconds=seconds, allowance=allowance)
         return outcome
 
-    async def _finish(
-        self, flight: Flight, records: Sequence[Record], outcome: Outcome, attempts: int
-    ) -> Sequence[Record]:
-        """Settle what was sent; return what is refused, but held because the storefront came to its limit of dead letters."""
-        refused = outcome.refused
-        delivered = records if not refused else [each for index, each in enumerate(records) if index not in refused]
+    async def _finish(self, flight: Flight, part: _Part, outcome: Outcome) -> Sequence[Record]:
+        """Settle what was sent; return what is to be sent again, in its order.
+
+        That is what only waits for quota or plan, and what is refused after the storefront came to its limit of dead letters.
+        """
+        records, refused, held = part.records, outcome.refused, outcome.held
+        if not refused and not held:
+            flight.batch.settle(records, DELIVERED)
+            self._report.delivered(records)
+            self._limit.delivered(len(records))
+            return ()
+        delivered = [each for index, each in enumerate(records) if index not in refused and index not in held]
         if delivered:
             flight.batch.settle(delivered, DELIVERED)
             self._report.delivered(delivered)
-        if not refused:
-            self._limit.delivered(len(records))
-            return ()
-        allowed = self._limit.allowed(len(records), refused)
+        # For the limit, what is held was not sent at all.
+        sent = [index for index in range(len(records)) if index not in held]
+        allowed = self._limit.allowed(
+            len(sent), {n: refused[index] for n, index in enumerate(sent) if index in refused}
+        )
+        dead = {sent[n] for n in allowed}
         await self._bury(
             flight,
-            [DeadLetter(records[index], Reason.REFUSED_BY_NAME, refused[index], attempts) for index in sorted(allowed)],
+            [
+                DeadLetter(records[index], Reason.REFUSED_BY_NAME, refused[index], part.attempts)
+                for index in sorted(dead)
+            ],
         )
-        return [records[index] for index in sorted(refused.keys() - allowed)]
+        return [records[index] for index in sorted((refused.keys() | held) - dead)]
 
     async def _forget(self, flight: Flight, deletion: Record) -> None:
         """Settle the dead letters of a user who was deleted; before the deletion itself, so that a crash between repeats both."""

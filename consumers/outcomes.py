@@ -4,9 +4,9 @@ Follows seed 003 ("Errors", "Response 200") and what the vendor documents of quo
 tests holds it.
 
 Action     what the forwarder then does
-SETTLE     what is named in `refused` is dead-lettered, everything else is delivered
+SETTLE     what is named in `refused` is dead-lettered, what is in `held` sent again, everything else is delivered
 HALVE      sends the events again in halves, until the one that is refused stands alone and is dead-lettered
-RETRY      sends the same bytes again after a backoff; only the keys in it wait
+RETRY      sends the same bytes again after a backoff; only the keys in it wait, unless the API said when to come again
 PAUSE      holds the storefront back as a whole, for `pause` as the reason, and probes until it is over
 """
 
@@ -25,10 +25,8 @@ if TYPE_CHECKING:
 
 MAX_WORDS: Final = 1_000
 """How many characters of the API's words are kept."""
-LONGEST_PACE: Final = 3_600.0
-"""A Retry-After of a 429 is obeyed this far, in seconds; one that asks for more is probed once an hour."""
-LONGEST_TROUBLE: Final = 300.0
-"""A Retry-After of a server error is obeyed this far: its guess is no promise, and meanwhile events wait."""
+LONGEST_WAIT: Final = 3_600.0
+"""A Retry-After is obeyed this far, in seconds; one that asks for more is probed once an hour."""
 
 
 class Action(Enum):
@@ -79,9 +77,10 @@ class Outcome(NamedTuple):
     """What became of a request.
 
     `words` are the API's, or what went wrong. `refused` names events by their index in the request, with the API's
-    words about each. `retry_after` is the wait in seconds that the API asked for. `in_doubt` means that the events may
-    have been taken although nobody said so. `mismatch` means that `accepted` is not the number of events that `errors`
-    does not name; it decides nothing, because the API ignores duplicates and blocked events silently.
+    words about each; `held` names those that were not taken for want of quota or plan, which is no fault of theirs.
+    `retry_after` is the wait in seconds that the API asked for. `in_doubt` means that the events may have been taken
+    although nobody said so. `mismatch` means that `accepted` is not the number of events that `errors` does not name;
+    it decides nothing, because the API ignores duplicates and blocked events silently.
     """
 
     kind: Kind
@@ -92,12 +91,19 @@ class Outcome(NamedTuple):
     retry_after: float = 0.0
     in_doubt: bool = False
     mismatch: bool = False
+    held: frozenset[int] = frozenset()
 
 
 _DELIVERED: Final = Outcome(Kind.DELIVERED, Action.SETTLE)
 _NAMED_EVENT: Final = re.compile(r"events\[([0-9]{1,4})\]:?\s*(.*)", re.DOTALL)
 _PLAN_CODES: Final = frozenset({"FEATURE_GATED", "APPSPACE_FROZEN"})
-_QUOTA_CODE: Final = "USAGE_EXCEEDED"
+_QUOTA_CODES: Final = frozenset({"USAGE_EXCEEDED", "QUOTA_EXCEEDED"})
+_QUOTA_WORDS: Final = "event quota"
+# About a single event, only the seed's own words count: anything else may quote the event.
+_HOLDING_WORDS: Final = {
+    "ecommerce event quota exceeded": Kind.QUOTA,
+    "ecommerce events are not available on the free tier": Kind.PLAN,
+}
 
 
 class _Case(NamedTuple):
@@ -117,7 +123,11 @@ def classify(answer: Answer | NoAnswer, sent: int, now: float) -> Outcome:
         kind = Kind.TIMEOUT if answer.timed_out else Kind.CONNECTION
         return Outcome(kind, Action.RETRY, answer.words, in_doubt=answer.sent)
     judge = _BY_STATUS.get(answer.status) or _BY_HUNDRED.get(answer.status // 100, _misdirected)
-    return judge(_Case(answer, sent, now))
+    outcome = judge(_Case(answer, sent, now))
+    if outcome.action is Action.PAUSE or outcome.action is Action.RETRY:
+        wait = min(LONGEST_WAIT, seconds_to_wait(answer.headers.get("Retry-After"), now))
+        return outcome._replace(retry_after=wait) if wait else outcome
+    return outcome
 
 
 def _success(case: _Case) -> Outcome:
@@ -130,8 +140,29 @@ def _success(case: _Case) -> Outcome:
     accepted = body.get("accepted")
     mismatch = type(accepted) is int and accepted != case.sent - len(refused)
     if refused:
-        return Outcome(Kind.PARTLY_REFUSED, Action.SETTLE, refused=refused, mismatch=mismatch)
+        return _partly(refused, mismatch=mismatch)
     return _DELIVERED._replace(mismatch=True) if mismatch else _DELIVERED
+
+
+def _partly(refused: dict[int, str], *, mismatch: bool) -> Outcome:
+    """Judge events that were refused by name: some of them may only have to wait."""
+    holding = {
+        index: kind
+        for index, words in refused.items()
+        if (kind := _HOLDING_WORDS.get(words.strip().rstrip(".").lower())) is not None
+    }
+    if not holding:
+        return Outcome(Kind.PARTLY_REFUSED, Action.SETTLE, refused=refused, mismatch=mismatch)
+    first = min(holding)
+    return Outcome(
+        holding[first],
+        Action.SETTLE,
+        refused[first],
+        {index: words for index, words in refused.items() if index not in holding},
+        pause=holding[first].value,
+        mismatch=mismatch,
+        held=frozenset(holding),
+    )
 
 
 def _not_the_api(case: _Case) -> Outcome:
@@ -156,7 +187,7 @@ def _unpaid(case: _Case) -> Outcome:
 
 def _forbidden(case: _Case) -> Outcome:
     code = _parsed(case.answer).get("code")
-    if code == _QUOTA_CODE:
+    if code in _QUOTA_CODES:
         return _used_up(case)
     if code in _PLAN_CODES or "free tier" in _words(case).lower():
         return _unpaid(case)
@@ -165,9 +196,9 @@ def _forbidden(case: _Case) -> Outcome:
 
 def _too_many(case: _Case) -> Outcome:
     words = _words(case)
-    if _parsed(case.answer).get("code") == _QUOTA_CODE or "quota" in words.lower():
+    if _parsed(case.answer).get("code") in _QUOTA_CODES or _QUOTA_WORDS in words.lower():
         return _used_up(case)
-    return Outcome(Kind.RATE, Action.PAUSE, words, pause="rate", retry_after=_retry_after(case, LONGEST_PACE))
+    return Outcome(Kind.RATE, Action.PAUSE, words, pause="rate")
 
 
 def _used_up(case: _Case) -> Outcome:
@@ -179,7 +210,7 @@ def _misdirected(case: _Case) -> Outcome:
 
 
 def _server_error(case: _Case) -> Outcome:
-    return Outcome(Kind.SERVER_ERROR, Action.RETRY, _words(case), retry_after=_retry_after(case, LONGEST_TROUBLE))
+    return Outcome(Kind.SERVER_ERROR, Action.RETRY, _words(case))
 
 
 def _gateway_error(case: _Case) -> Outcome:
@@ -231,10 +262,6 @@ def _event_words(error: Any) -> str:
         return orjson.dumps(error).decode()
     named = _NAMED_EVENT.fullmatch(error)
     return named[2] if named is not None else error
-
-
-def _retry_after(case: _Case, longest: float) -> float:
-    return min(longest, seconds_to_wait(case.answer.headers.get("Retry-After"), case.now))
 
 
 def _parsed(answer: Answer) -> dict[str, Any]:

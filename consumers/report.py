@@ -86,6 +86,28 @@ class Report:
             first=f"{first.topic}/{first.partition}/{first.offset}",
         )
 
+    def given_up(self, events: int) -> None:
+        """Tell that a request was given up before its answer came: whoever has its partitions next sends its events again."""
+        self._possible_duplicates.inc(events)
+
+    def overdue(self, transactions: Sequence[Record]) -> None:
+        """Tell of purchases and refunds that may have been taken a day ago, and could not be sent again in time to be known as repeats."""
+        self._log.error(
+            "purchases or refunds may be counted twice: the API forgets their ids after 24 h, and until now nothing could be sent again",
+            storefront=self._storefront,
+            transactions=len(transactions),
+            places=[f"{record.topic}/{record.partition}/{record.offset}" for record in transactions],
+        )
+
+    def usage(self, percent: int | None) -> None:
+        """Tell that the API warns, or no longer warns, how much of the month's calls is used up, in per cent."""
+        if percent is None:
+            self._log.info("the API no longer warns of its usage", storefront=self._storefront)
+        else:
+            self._log.warning(
+                "the API warns that the month's calls are being used up", storefront=self._storefront, percent=percent
+            )
+
     def gate(self, in_flight: int, reason: str | None, rest_seconds: float) -> None:
         """Tell how many requests are out and, when that has changed, why the storefront rests, or that it no longer does."""
         self._in_flight.set(in_flight)

@@ -73,6 +73,7 @@ class Route:
     def pump(self) -> None:
         """Send out what may go now. Never waits."""
         now = self._clock.monotonic()
+        self._courier.doubts.look()
         while self._gate.admit(new=self._due(now)) and self._due(now):
             batch = self._lane.take()
             if batch is None:
@@ -87,7 +88,7 @@ class Route:
             return None
         if self._gate.has_waiting:
             return opens_at
-        due_at = self._lane.due_at()
+        due_at = self._due_at()
         return None if due_at is None else max(opens_at, due_at)
 
     async def withdraw(self, partitions: Collection[int], seconds: float) -> None:
@@ -123,8 +124,12 @@ class Route:
         for flight in self._flights:
             yield from flight.batch.records
 
-    def _due(self, now: float) -> bool:
+    def _due_at(self) -> float | None:
         due_at = self._lane.due_at()
+        return None if due_at is None else due_at + self._courier.thrift.patience
+
+    def _due(self, now: float) -> bool:
+        due_at = self._due_at()
         return due_at is not None and due_at <= now
 
     def _launch(self, flight: Flight) -> None:

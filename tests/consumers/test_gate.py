@@ -5,7 +5,8 @@ from contextlib import suppress
 
 import pytest
 
-from consumers.gate import OUTAGE_AFTER, Gate
+from consumers.circuit import OUTAGE_AFTER
+from consumers.gate import Gate
 from consumers.outcomes import Action, Kind, Outcome
 from runtime.clock import ManualClock
 from tests.chance import seeded

@@ -102,6 +102,29 @@ def test_a_single_event_is_what_any_errors_are_about(errors: Any, words: str) ->
     assert (outcome.action, outcome.refused) == (Action.SETTLE, {0: words})
 
 
+QUOTA = "Ecommerce event quota exceeded"
+FREE_TIER = "Ecommerce events are not available on the free tier"
+
+
+@pytest.mark.parametrize(("words", "kind", "pause"), [(QUOTA, Kind.QUOTA, "quota"), (FREE_TIER, Kind.PLAN, "plan")])
+def test_events_refused_for_want_of_quota_or_plan_are_held_and_never_dead_lettered(
+    words: str, kind: Kind, pause: str
+) -> None:
+    outcome = judged(200, {"ok": True, "accepted": 1, "errors": [f"events[2]: {words}", "events[0]: no revenue"]})
+    assert (outcome.kind, outcome.action, outcome.pause) == (kind, Action.SETTLE, pause)
+    assert outcome.held == {2}
+    assert outcome.refused == {0: "no revenue"}
+    assert outcome.words == words
+    assert not outcome.mismatch
+    alone = judged(200, {"ok": True, "accepted": 0, "errors": [f"events[0]: {words}."]}, sent=1)
+    assert (alone.kind, alone.held, alone.refused) == (kind, frozenset({0}), {})
+
+
+def test_only_the_seeds_own_words_hold_a_single_event() -> None:
+    outcome = judged(200, {"ok": True, "errors": ["events[0]: items[0].item_name 'quota exceeded' is too long"]})
+    assert (outcome.kind, outcome.held, outcome.refused.keys()) == (Kind.PARTLY_REFUSED, frozenset(), {0})
+
+
 @pytest.mark.parametrize(
     "body",
     [
@@ -153,6 +176,8 @@ def test_a_200_that_is_not_the_apis_is_no_delivery(body: Any) -> None:
         (425, b"", Kind.SERVER_ERROR, Action.RETRY, None),
         (429, error("Ecommerce event quota exceeded"), Kind.QUOTA, Action.PAUSE, "quota"),
         (429, error("No", "USAGE_EXCEEDED"), Kind.QUOTA, Action.PAUSE, "quota"),
+        (429, error("No", "QUOTA_EXCEEDED"), Kind.QUOTA, Action.PAUSE, "quota"),
+        (429, error("Request quota of this minute used up"), Kind.RATE, Action.PAUSE, "rate"),
         (429, error("Too many requests. Please slow down."), Kind.RATE, Action.PAUSE, "rate"),
         (429, HTML, Kind.RATE, Action.PAUSE, "rate"),
         (500, error("oops"), Kind.SERVER_ERROR, Action.RETRY, None),
@@ -181,7 +206,12 @@ def test_a_gateways_word_leaves_it_in_doubt_what_the_api_did(status: int, doubt:
         (429, "86400", 3600),
         (429, "tomorrow", 0),
         (503, "17", 17),
-        (503, "86400", 300),
+        (503, "86400", 3600),
+        (502, "86400", 3600),
+        (403, "17", 17),
+        (301, "17", 17),
+        (200, "17", 17),
+        (400, "17", 0),
     ],
 )
 def test_retry_after_is_read_and_bounded(status: int, header: str, seconds: float) -> None:
