@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from broker.spool.absent import AbsentLog
+from broker.spool.absent import AbsentLog, Spooling
 from broker.spool.owner import Owner
 from broker.spool.publisher import SpooledPublisher
 from broker.spool.spool import Spool
@@ -135,7 +135,9 @@ async def _with_spool(settings: Settings, process: Process, kafka: _Kafka) -> As
             yield None
             return
         await spool.start(partitions)
-        publisher = SpooledPublisher(AbsentLog(spool, kafka.why), spool)
+        # Nothing goes anywhere yet, but from now on somebody looks after what is there.
+        await spool.drain_into(AbsentLog(kafka.why))
+        publisher = SpooledPublisher(Spooling(spool, kafka.why), spool)
         joining = asyncio.create_task(_join(reaching, kafka, spool, publisher), name="join kafka")
         tasks.append(joining)
         if reaching.done():

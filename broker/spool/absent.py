@@ -1,10 +1,10 @@
-"""Stands for a Kafka that was not reached yet."""
+"""What stands for a Kafka that was not reached yet."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from broker.interface import Publisher
+from broker.interface import Publisher, Unavailable
 
 if TYPE_CHECKING:
     import asyncio
@@ -15,18 +15,22 @@ if TYPE_CHECKING:
 
 
 class AbsentLog(Publisher):
-    """Publishes nothing: what comes for a lane is spooled, and what comes next finds the lane so. `why` says why Kafka is not there."""
+    """Publishes nothing. `why` says why Kafka is not there, in an operator's words."""
 
-    def __init__(self, spool: Spool, why: Callable[[], str]) -> None:
-        self._spool = spool
+    def __init__(self, why: Callable[[], str]) -> None:
         self._why = why
 
     def publish(
-        self, topic: str, partition: int, messages: Sequence[Message], *, precious: bool = False
+        self,
+        topic: str,
+        partition: int,
+        messages: Sequence[Message],
+        *,
+        precious: bool = False,
     ) -> asyncio.Future[None]:
-        """As the interface says, and as `Spool.append` does."""
-        self._spool.relieve(topic, partition, [], self._why())
-        return self._spool.append(topic, partition, messages, precious=precious)
+        """Raise Unavailable."""
+        del topic, partition, messages, precious
+        raise Unavailable(self._why())
 
     def fault(self) -> str | None:
         """As the interface says."""
@@ -34,3 +38,18 @@ class AbsentLog(Publisher):
 
     async def close(self, timeout: float = 10) -> None:  # noqa: ASYNC109  # the interface's
         """As the interface says: there is nothing to close."""
+
+
+class Spooling(AbsentLog):
+    """What comes for a lane is spooled, and what comes next finds the lane so."""
+
+    def __init__(self, spool: Spool, why: Callable[[], str]) -> None:
+        super().__init__(why)
+        self._spool = spool
+
+    def publish(
+        self, topic: str, partition: int, messages: Sequence[Message], *, precious: bool = False
+    ) -> asyncio.Future[None]:
+        """As the interface says, and as `Spool.append` does."""
+        self._spool.relieve(topic, partition, [], self._why())
+        return self._spool.append(topic, partition, messages, precious=precious)

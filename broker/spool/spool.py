@@ -41,8 +41,8 @@ _TIMING: Final = Timing(retention=1.0)
 
 
 class Spool:
-    """One gateway's. Life: construct → `start` → `claim` → `drain_into` → `state`, `append`, `relieve`, `open_lanes` … → `close`. It takes
-    records from `start` on. Several processes may share one directory.
+    """One gateway's. Life: construct → `start` → `drain_into`, after a `claim` → `state`, `append`, `relieve`, `open_lanes` … → `close`.
+    It takes records from `start` on. Several processes may share one directory.
     """
 
     def __init__(self, path: str, max_bytes: int, metrics: Metrics, log: FilteringBoundLogger, clock: Clock) -> None:
@@ -125,7 +125,10 @@ class Spool:
         await self._remember(cluster)
 
     async def drain_into(self, publisher: Publisher) -> None:
-        """Begin to hand what is spooled to `publisher`, which is the spool's from now on."""
+        """Hand what is spooled to `publisher` from now on, which is the spool's then."""
+        if self._drain is not None:
+            self._drain.publisher = publisher
+            return
         self._drain = await self._draining(publisher, await self._store.partition_ids())
 
     async def _drain_also(self, before: Drain, ids: Mapping[str, Collection[int]]) -> None:
