@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 from consumers.circuit import RATE, Circuit
 from consumers.concurrency import Concurrency
-from consumers.origin import Origin
 from consumers.outcomes import Action, Kind
 from consumers.turns import Turns
 
@@ -17,6 +16,7 @@ if TYPE_CHECKING:
     from random import Random
 
     from consumers.allowance import Allowance
+    from consumers.origin import Origin
     from consumers.outcomes import Outcome
     from runtime.clock import Clock
 
@@ -32,10 +32,10 @@ class Gate:
     then comes back as ever, and what its answers say of the storefront counts when it goes on.
     """
 
-    def __init__(self, limit: int, clock: Clock, random: Random, origin: Origin | None = None) -> None:
+    def __init__(self, limit: int, clock: Clock, random: Random, origin: Origin) -> None:
         self._concurrency = Concurrency(limit)
         self._circuit = Circuit(clock, random)
-        self._origin = origin or Origin(None, clock)
+        self._origin = origin
         self._turns = Turns()
         self._clock = clock
         self._changed: Callable[[], None] = _nobody

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from broker.interface import BrokerError
 from consumers.audit import balance
+from consumers.backlog import Backlog
 from runtime.metrics import AUDIT_STATES
 from schemas.topics import FORWARDER_GROUP
 
@@ -23,7 +24,7 @@ REFRESH_SECONDS: Final = 15.0
 class Gauges:
     """Refreshes them every 15 s. `routes`: by storefront.
 
-    Lag and balance are the whole group's, and each of its members tells the same; the age is of what this member has read.
+    Lag, backlog and balance are the whole group's, and each of its members tells the same; the age is of what this member has read.
     """
 
     def __init__(self, broker: Broker, settings: Settings, routes: Mapping[str, Route], process: Process) -> None:
@@ -33,6 +34,7 @@ class Gauges:
         self._process = process
         self._fault: str | None = None
         self._unaccounted: dict[str, int] = {}
+        self._backlogs = {storefront: Backlog(process.clock) for storefront in routes}
 
     async def run(self) -> None:
         """Refresh for ever; to be cancelled. A broker that is away leaves the gauges as they are, and one line in the log."""
@@ -54,6 +56,9 @@ class Gauges:
             metrics.consumer_oldest_waiting_timestamp_seconds.labels(storefront).set(route.oldest() or 0)
         for each in await balance(self._broker, self._settings):
             metrics.consumer_lag_records.labels(FORWARDER_GROUP, each.storefront).set(each.waiting)
+            backlog = self._backlogs[each.storefront].seconds(each.delivered + each.dead_lettered, each.waiting)
+            if backlog is not None:
+                metrics.forwarder_backlog_seconds.labels(each.storefront).set(backlog)
             for state in AUDIT_STATES:
                 metrics.audit_records.labels(each.storefront, state).set(getattr(each, state))
             if each.unaccounted != self._unaccounted.get(each.storefront, 0):

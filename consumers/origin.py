@@ -183,10 +183,15 @@ class Origin:
         return min(self._set_rate, max(self._remaining, 1.0) / left)
 
 
+def origin_of(ingestion: IngestionSettings) -> URL:
+    """Return the scheme, host and port of an ingestion API."""
+    return URL(ingestion.url).origin()
+
+
 def origins(ingestions: Iterable[IngestionSettings], clock: Clock) -> dict[URL, Origin]:
-    """Return an origin for each scheme, host and port. Of several limits that are set for one, the lowest counts."""
+    """Return what each origin is paced by. Of several limits that are set for one, the lowest counts."""
     limits: dict[URL, int | None] = {}
     for each in ingestions:
-        url = URL(each.url).origin()
+        url = origin_of(each)
         limits[url] = min((limit for limit in (limits.get(url), each.requests_per_minute) if limit), default=None)
     return {url: Origin(limit, clock) for url, limit in limits.items()}

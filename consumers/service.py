@@ -19,9 +19,11 @@ from consumers.gate import Gate
 from consumers.gauges import Gauges
 from consumers.ingestion import Ingestion
 from consumers.lane import Lane
+from consumers.origin import origin_of, origins
 from consumers.report import Report
 from consumers.room import Room
 from consumers.route import Route
+from consumers.traces import Traces
 from consumers.wishes import Wishes
 from runtime.backoff import Backoff
 from schemas.topics import (
@@ -37,6 +39,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Coroutine
 
     from broker.interface import Broker
+    from consumers.origin import Origin
     from runtime.process import Process
     from runtime.settings import ForwarderSettings, Settings, StorefrontSettings
     from schemas.topics import TopicSpec
@@ -56,15 +59,6 @@ def topics(settings: Settings) -> list[TopicSpec]:
     ]
 
 
-def not_in_force(settings: Settings) -> list[str]:
-    """Return the keys of the configuration that were set and that this version of the forwarder does not act on."""
-    return [
-        f"storefronts[{index}].ingestion.requests_per_minute"
-        for index, each in enumerate(settings.storefronts)
-        if each.ingestion.requests_per_minute is not None
-    ]
-
-
 async def main(settings: Settings, process: Process) -> None:
     """Forward until the process is asked to stop, then drain.
 
@@ -72,8 +66,6 @@ async def main(settings: Settings, process: Process) -> None:
     that rests is no reason; that is what `sluice_forwarder_paused` tells. Raises OperatorError when a topic is
     missing that must not be created.
     """
-    for key in not_in_force(settings):
-        process.log.warning("not in force yet: this version does not act on it", key=key)
     broker = open_broker(settings.broker, process.metrics, process.log, process.clock)
     async with AsyncExitStack() as stack:
         stack.push_async_callback(broker.close)
@@ -96,6 +88,7 @@ async def build(broker: Broker, settings: Settings, process: Process, stack: Asy
     )
     failures: list[BaseException] = []
     routes: dict[str, Route] = {}
+    shared = origins((each.ingestion for each in settings.storefronts), process.clock)
     for each in settings.storefronts:
         ingestion = await stack.enter_async_context(Ingestion(each.ingestion))
         routes[each.name] = route_of(
@@ -108,6 +101,7 @@ async def build(broker: Broker, settings: Settings, process: Process, stack: Asy
             random,
             process,
             failed=failures.append,
+            origin=shared[origin_of(each.ingestion)],
         )
     by_topic = {events_topic(name): route for name, route in routes.items()}
     brakes = Brakes({name: route.brake for name, route in routes.items()}, broker, process.clock, process.log)
@@ -137,10 +131,11 @@ def route_of(
     process: Process,
     *,
     failed: Callable[[BaseException], None],
+    origin: Origin,
 ) -> Route:
-    """Return the way of one storefront's events. `failed` is told of faults in our own code."""
+    """Return the way of one storefront's events. `failed` is told of faults in our own code; `origin` is shared with others."""
     report = Report(storefront.name, process.metrics, process.clock, process.log)
-    gate = Gate(settings.max_in_flight, process.clock, random)
+    gate = Gate(settings.max_in_flight, process.clock, random, origin)
     brake = Brake(storefront.name, settings, gate.park, process.log)
     return Route(
         Lane(
@@ -166,6 +161,7 @@ def route_of(
         # When all that are out come back, as many more can go.
         enough=settings.max_in_flight * settings.max_batch_events,
         brake=brake,
+        traces=Traces.wanted(storefront.name),
     )
 
 

@@ -230,6 +230,7 @@ class Metrics:
                 self.forwarder_paused.labels(storefront, reason)
             for metric in (
                 self.forwarder_in_flight,
+                self.forwarder_backlog_seconds,
                 self.forwarder_possible_duplicates_total,
                 self.forwarder_accepted_mismatch_total,
             ):

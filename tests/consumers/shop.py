@@ -15,6 +15,7 @@ from broker.interface import NotAcknowledged, Publisher
 from consumers.dead_letters import DeadLetters
 from consumers.forgetting import Forgetting
 from consumers.ingestion import Ingestion
+from consumers.origin import Origin
 from consumers.service import route_of
 from consumers.tally import Tally
 from consumers.tracker import Tracker
@@ -89,7 +90,14 @@ class Shop:
     """One storefront with one partition. An event is named `<key><anything>`: "a1" has the key "a", "-1" has none."""
 
     def __init__(
-        self, sink: Sink, ingestion: Ingestion, clock: ManualClock, settings: ForwarderSettings, seed: int, name: str
+        self,
+        sink: Sink,
+        ingestion: Ingestion,
+        clock: ManualClock,
+        settings: ForwarderSettings,
+        seed: int,
+        name: str,
+        origin: Origin,
     ) -> None:
         self.name = name
         self.sink = sink
@@ -112,6 +120,7 @@ class Shop:
             random,
             self.process,
             failed=self.failures.append,
+            origin=origin,
         )
         self.route.assign({0: self.tracker})
 
@@ -175,13 +184,19 @@ class Shop:
 
 @asynccontextmanager
 async def open_shop(
-    sink: Sink, *, clock: ManualClock | None = None, seed: int = 1, name: str = NAME, **forwarder: int
+    sink: Sink,
+    *,
+    clock: ManualClock | None = None,
+    seed: int = 1,
+    name: str = NAME,
+    origin: Origin | None = None,
+    **forwarder: int,
 ) -> AsyncIterator[Shop]:
     """A shop that sends to `sink`; `forwarder` are its settings, batches without a wait unless said otherwise."""
     clock = clock or ManualClock()
     settings = ForwarderSettings.model_validate({"max_batch_wait_ms": 0, **forwarder})
     async with Ingestion(IngestionSettings(url=sink.url, api_key=SecretStr(KEY)), total_seconds=5.0) as ingestion:
-        shop = Shop(sink, ingestion, clock, settings, seed, name)
+        shop = Shop(sink, ingestion, clock, settings, seed, name, origin or Origin(None, clock))
         yield shop
         await shop.route.withdraw([0], 0)
         assert not shop.failures

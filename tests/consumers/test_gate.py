@@ -7,6 +7,7 @@ import pytest
 
 from consumers.circuit import OUTAGE_AFTER
 from consumers.gate import Gate
+from consumers.origin import Origin
 from consumers.outcomes import Action, Kind, Outcome
 from runtime.clock import ManualClock
 from tests.chance import seeded
@@ -27,7 +28,7 @@ def clock() -> ManualClock:
 
 @pytest.fixture
 def gate(clock: ManualClock) -> Gate:
-    return Gate(4, clock, seeded(1))
+    return Gate(4, clock, seeded(1), Origin(None, clock))
 
 
 def go(gate: Gate) -> bool:

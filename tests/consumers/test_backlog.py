@@ -1,0 +1,40 @@
+from __future__ import annotations
+
+import math
+
+import pytest
+
+from consumers.backlog import PRESENT_SECONDS, Backlog
+from runtime.clock import ManualClock
+
+
+async def test_what_waits_is_measured_by_what_was_settled_within_a_minute() -> None:
+    clock = ManualClock()
+    backlog = Backlog(clock)
+    assert backlog.seconds(1_000, 5_000) is None, "one look tells no rate"
+    await clock.advance(15)
+    assert backlog.seconds(2_500, 5_000) == pytest.approx(50)
+    for step in range(1, 9):
+        await clock.advance(15)
+        assert backlog.seconds(2_500 + 300 * step, 400) is not None
+    assert backlog.seconds(4_900, 400) == pytest.approx(20), "20 a second over the last minute, 100 before"
+
+
+async def test_nothing_waits_and_nothing_gets_out() -> None:
+    clock = ManualClock()
+    backlog = Backlog(clock)
+    assert backlog.seconds(10, 0) == 0
+    await clock.advance(PRESENT_SECONDS)
+    assert backlog.seconds(10, 5) == math.inf
+    await clock.advance(15)
+    assert backlog.seconds(10, 0) == 0
+
+
+async def test_a_group_that_was_set_back_counts_anew() -> None:
+    clock = ManualClock()
+    backlog = Backlog(clock)
+    assert backlog.seconds(1_000, 10) is None
+    await clock.advance(15)
+    assert backlog.seconds(100, 910) is None
+    await clock.advance(15)
+    assert backlog.seconds(400, 610) == pytest.approx(30.5)
