@@ -104,7 +104,7 @@ class DeadLetters:
 
 
 def message(storefront: str, letter: DeadLetter) -> Message:
-    """Return a dead letter as it stands in the topic: key, value and headers as they were, and what became of it."""
+    """Return a dead letter as it stands in the topic: as the record was (no value of a user who is gone), and what became of it."""
     record = letter.record
     headers = [header for header in record.headers if header[0] not in ADDED]
     headers += [
@@ -116,4 +116,4 @@ def message(storefront: str, letter: DeadLetter) -> Message:
         ("original_offset", b"%d" % record.offset),
         ("attempts", b"%d" % letter.attempts),
     ]
-    return record.key, record.value, headers
+    return record.key, b"" if letter.reason is Reason.USER_DELETED else record.value, headers

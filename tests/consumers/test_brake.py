@@ -1,0 +1,164 @@
+"""A storefront that is held back by will: for its dead letters, or by hand."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from consumers.steering import change, read_commands
+from schemas.commands import Parked, StorefrontCommand
+from tests.consumers.shop import open_shop
+from tests.consumers.sink import OK, Got, Say, Sink, until
+from tests.consumers.town import eventually
+
+if TYPE_CHECKING:
+    from tests.consumers.shop import Shop
+    from tests.consumers.town import Builder, Forwarding, Town
+
+PARKED = Parked(since="2026-01-01T00:00:00Z", dead_letters=4, events=4, run=4, error="no")
+
+
+def refuse_all(got: Got) -> Say:
+    return Say(200, {"ok": True, "errors": [f"events[{index}]: no {name}" for index, name in enumerate(got.names)]})
+
+
+def paused(shop: Shop, reason: str = "dead_letter_limit") -> bool:
+    return shop.count("forwarder_paused", reason=reason) == 1
+
+
+async def test_past_the_limit_what_is_refused_is_held_and_not_dead_lettered(sink: Sink) -> None:
+    sink.answer = refuse_all
+    async with open_shop(sink, dead_letter_run=3, max_batch_events=5) as shop:
+        shop.feed(*[f"a{number}" for number in range(10)])
+        await shop.until(lambda: paused(shop))
+        await shop.until(lambda: shop.idle)
+        sent = len(sink.got)
+        for _ in range(20):
+            await shop.advance(60)
+        assert shop.dead == ["a0", "a1", "a2"]
+        assert shop.committable() == (3, 0, 3)
+        assert len(sink.got) == sent, "nobody probes what a person parked"
+        [line] = shop.lines("too many dead letters: the storefront is parked")
+        assert (line["dead_letters"], line["events"], line["run"], line["error"]) == (4, 4, 4, "no a3")
+
+
+async def test_a_resumed_storefront_sends_what_was_held_in_its_order_and_may_bury_as_many_again(sink: Sink) -> None:
+    sink.answer = refuse_all
+    async with open_shop(sink, dead_letter_run=3, max_batch_events=5) as shop:
+        shop.feed(*[f"a{number}" for number in range(10)])
+        await shop.until(lambda: paused(shop))
+        shop.route.brake.heard(StorefrontCommand(parked=PARKED))
+        shop.route.brake.heard(StorefrontCommand(resume="once"))
+        await shop.until(lambda: len(shop.dead) == 6)
+        await shop.until(lambda: paused(shop))
+        shop.route.brake.heard(StorefrontCommand(parked=PARKED))
+        sink.answer = lambda _got: OK
+        shop.route.brake.heard(StorefrontCommand(resume="twice"))
+        await shop.until(lambda: shop.finished)
+        assert shop.dead == ["a0", "a1", "a2", "a3", "a4", "a5"]
+        assert shop.committable() == (10, 4, 6)
+        arrivals = [name for names in sink.names for name in names]
+        assert list(dict.fromkeys(arrivals)) == [f"a{number}" for number in range(10)]
+        assert not paused(shop)
+
+
+async def test_records_without_a_value_and_those_refused_alone_count_too(sink: Sink) -> None:
+    sink.answer = lambda _got: Say(400, {"error": "never"})
+    async with open_shop(sink, dead_letter_run=3, max_batch_events=1) as shop:
+        records = shop.feed("a0", "a1")
+        await shop.until(lambda: len(shop.dead) == 2)
+        void = [records[0]._replace(offset=offset, value=None) for offset in (2, 3)]
+        shop.feed_records(void)
+        await shop.until(lambda: paused(shop))
+        assert shop.committable() == (3, 0, 3)
+        shop.route.brake.heard(StorefrontCommand(parked=PARKED))
+        shop.route.brake.heard(StorefrontCommand(resume="once"))
+        await shop.until(lambda: shop.finished)
+        assert shop.committable() == (4, 0, 4)
+
+
+async def test_what_this_forwarder_parked_holds_until_all_know_it_whatever_is_heard_before(sink: Sink) -> None:
+    sink.answer = refuse_all
+    async with open_shop(sink, dead_letter_run=3, max_batch_events=5) as shop:
+        shop.feed(*[f"a{number}" for number in range(10)])
+        await shop.until(lambda: paused(shop))
+        brake = shop.route.brake
+        brake.heard(StorefrontCommand(resume="written before"))
+        assert paused(shop)
+        brake.heard(StorefrontCommand(resume="written before", parked=PARKED))
+        assert paused(shop)
+        brake.heard(StorefrontCommand(state="paused", by="ann", parked=PARKED))
+        assert paused(shop, "manual")
+        assert not paused(shop)
+        assert len(shop.dead) == 3
+        await shop.until(lambda: shop.idle)
+
+
+async def test_a_pause_keeps_the_place_and_memory_bounded(sink: Sink) -> None:
+    async with open_shop(sink, max_batch_events=2) as shop:
+        shop.route.brake.heard(StorefrontCommand(state="paused", by="ann"))
+        shop.feed("a1", "b1", "a2")
+        await shop.advance(1000)
+        assert sink.got == []
+        assert not shop.route.flowing
+        [line] = shop.lines("storefront paused by hand")
+        assert line["by"] == "ann"
+        shop.route.brake.heard(StorefrontCommand(resume="x"))
+        await shop.until(lambda: shop.finished)
+        assert shop.committable() == (3, 3, 0)
+
+
+def is_paused(forwarder: Forwarding, town: Town, reason: str) -> bool:
+    labels = {"storefront": town.names[0], "reason": reason}
+    return forwarder.process.metrics.registry.get_sample_value("sluice_forwarder_paused", labels) == 1
+
+
+async def test_every_forwarder_obeys_also_one_that_starts_later_and_goes_on_when_resumed(builder: Builder) -> None:
+    town = await builder.town()
+    name = town.names[0]
+    async with town.forwarder() as first:
+        await until(lambda: first.reasons() == {})
+        await change(town.broker, name, lambda _: StorefrontCommand(state="paused", by="ann"))
+        await until(lambda: is_paused(first, town, "manual"), seconds=3)
+        await town.accept("a1", "b1")
+        async with town.forwarder() as second:
+            await until(lambda: bool(second.lines("partitions assigned")))
+            assert is_paused(second, town, "manual")
+            await first.stop()
+            await until(lambda: any("'owned': 3" in line for line in second.lines("partitions assigned")), 20)
+            assert town.sink.got == []
+            assert second.reasons() == {}
+            await change(town.broker, name, lambda _: StorefrontCommand(resume="x"))
+            await until(lambda: sorted(town.sink.first_arrivals()) == ["a1", "b1"])
+
+
+async def test_what_one_forwarder_parks_is_parked_for_all_until_somebody_resumes_it(builder: Builder) -> None:
+    town = await builder.town(partitions=1, dead_letter_run=3, max_batch_events=5)
+    name = town.names[0]
+    town.sink.answer = refuse_all
+    await town.accept(*[f"a{number}" for number in range(8)])
+
+    async def is_written() -> bool:
+        return (await read_commands(town.broker)).get(name, StorefrontCommand()).parked is not None
+
+    async with town.forwarder():
+        await eventually(is_written)
+    parked = (await read_commands(town.broker))[name].parked
+    assert parked is not None
+    assert (parked.dead_letters, parked.run, parked.error) == (4, 4, "no a3")
+    sent = len(town.sink.got)
+    async with town.forwarder() as next_one:
+        await until(lambda: bool(next_one.lines("partitions assigned")))
+        assert is_paused(next_one, town, "dead_letter_limit")
+        await asyncio.sleep(0.1)
+        assert len(town.sink.got) == sent
+        town.sink.answer = lambda _got: OK
+        await change(town.broker, name, lambda _: StorefrontCommand(resume="x"))
+
+        async def all_delivered() -> bool:
+            return (await town.balance()).waiting == 0
+
+        await eventually(all_delivered)
+    balance = await town.balance()
+    assert (balance.accepted, balance.delivered, balance.dead_lettered, balance.unaccounted) == (8, 5, 3, 0)
+    assert len(await town.dead_letters()) == 3
