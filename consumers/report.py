@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+from opentelemetry.trace import get_current_span
 
 from consumers.outcomes import Action, Answer, Kind
 from runtime.metrics import QUOTA_KINDS
@@ -50,7 +52,7 @@ class Report:
             self._mismatches.inc()
         if outcome.kind in QUOTA_KINDS:
             self._metrics.forwarder_quota_errors_total.labels(self._storefront, outcome.kind).inc()
-        facts = {
+        facts: dict[str, Any] = {
             "storefront": self._storefront,
             "events": events,
             "bytes": size,
@@ -59,6 +61,9 @@ class Report:
             "attempt": attempt,
             "ms": round(seconds * 1000, 1),
         }
+        span = get_current_span()
+        if span.is_recording():
+            span.add_event("request", {name: value for name, value in facts.items() if value is not None})
         if outcome.action is Action.SETTLE:
             self._log.info("batch", refused=len(outcome.refused), **facts)
         elif outcome.action is Action.HALVE:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from consumers.gate import Gate
     from consumers.lane import Lane
     from consumers.report import Report
+    from consumers.traces import Traces
     from consumers.tracker import Tracker
     from runtime.clock import Clock
 
@@ -27,7 +28,8 @@ class Route:
 
     Life: `assign` → `add` … → `withdraw`. A batch goes out as soon as one is due and the gate lets it; `pump` is
     called whenever that may have changed, and by the forwarder at `pump_at`. `failed` is told of a fault in our
-    own code, which ends the process. `enough` is how many records are worth having at hand.
+    own code, which ends the process. `enough` is how many records are worth having at hand. `traces`: None when nobody
+    listens to them.
     """
 
     def __init__(
@@ -40,8 +42,11 @@ class Route:
         failed: Callable[[BaseException], None],
         enough: int,
         brake: Brake,
+        *,
+        traces: Traces | None = None,
     ) -> None:
         self.brake = brake
+        self._traces = traces
         self._lane = lane
         self._gate = gate
         self._courier = courier
@@ -134,7 +139,9 @@ class Route:
 
     def _launch(self, flight: Flight) -> None:
         self._flights.add(flight)
-        flight.task = asyncio.create_task(self._courier.deliver(flight))
+        deliver = self._courier.deliver
+        way = deliver(flight) if self._traces is None else self._traces.follow(deliver, flight)
+        flight.task = asyncio.create_task(way)
         flight.task.add_done_callback(lambda task: self._landed(flight, task))
 
     def _landed(self, flight: Flight, task: asyncio.Task[None]) -> None:
