@@ -28,7 +28,7 @@ _NUMBER_SHAPE = bytes(
 )
 """An exponent's sign counts as its letter: e+308 looks like ee000."""
 _LONG_EXPONENT = _EXPONENT + _DIGIT * 3
-_LONG_NUMBER = _DIGIT * 300
+_LONG_NUMBER = _DIGIT * 200
 _MANY_BRACKETS = 1000
 _C_STACK_IS_DEEP = sys.version_info >= (3, 12)
 """From here on msgspec's recursion is bounded by the C stack only, deeper than other parsers go."""
@@ -184,7 +184,7 @@ def is_utf8(body: bytes) -> bool:
 
 def is_suspicious(body: bytes) -> bool:
     """Return whether the body may hold what a typed decode passes over in unknown fields and other parsers refuse: a number beyond
-    a double (an exponent of three digits, 300 digits in a row), or very deep nesting. It errs towards yes.
+    a double (an exponent of three digits, 200 digits in a row), or very deep nesting. It errs towards yes.
     """
     shape = body.translate(_NUMBER_SHAPE)
     return (
