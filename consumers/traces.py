@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from broker.interface import Record
     from consumers.courier import Flight
 
+_VERSION: Final = version("sluice-gateway")
 _W3C: Final = TraceContextTextMapPropagator()
 
 
@@ -43,7 +44,7 @@ class Traces:
     @classmethod
     def wanted(cls, storefront: str) -> Self | None:
         """Return what makes them; None when nobody listens. An SDK has to be there before this is asked."""
-        tracer = get_tracer("sluice.forwarder", version("sluice-gateway"))
+        tracer = get_tracer("sluice.forwarder", _VERSION)
         return None if isinstance(tracer, NoOpTracer | ProxyTracer) else cls(storefront, tracer)
 
     async def follow(self, deliver: Callable[[Flight], Awaitable[None]], flight: Flight) -> None:
