@@ -76,7 +76,7 @@ class TopicPartition(NamedTuple):
 
 
 class Record(Protocol):
-    """A record as read. aiokafka's ConsumerRecord is one as it stands: no copy is made on the hot path."""
+    """A record as read. Each log makes its own, once: no copy is made on the hot path."""
 
     @property
     def topic(self) -> str:

@@ -10,7 +10,9 @@ import threading
 import time
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
+import msgspec
 import zstandard
+from aiokafka.consumer.fetcher import PartitionRecords
 from aiokafka.errors import NoError, RebalanceInProgressError
 from aiokafka.protocol.group import HeartbeatRequest, LeaveGroupRequest, SyncGroupRequest
 from aiokafka.record.default_records import DefaultRecordBatchBuilder
@@ -52,6 +54,36 @@ def with_lasting_zstd() -> None:
 
     module: Any = sys.modules[DefaultRecordBatchBuilder.__module__]
     module.zstd_encode = encode
+
+
+class FetchedRecord(msgspec.Struct, gc=False):
+    """A record as read: a `broker.interface.Record`."""
+
+    topic: str
+    partition: int
+    offset: int
+    timestamp: int
+    key: bytes | None
+    value: bytes | None
+    headers: list[tuple[str, bytes]]
+
+
+class _Fetched(PartitionRecords):  # type: ignore[misc]  # aiokafka ships no types
+    """What was fetched of a partition, handed out as records of ours."""
+
+    def _consumer_record(self, tp: tuple[str, int], record: Any) -> FetchedRecord:
+        topic, partition = tp
+        return FetchedRecord(
+            topic, partition, record.offset, record.timestamp, record.key, record.value, record.headers
+        )
+
+
+def with_lean_records() -> None:
+    """Have aiokafka's consumers hand out records that say what ours say. To make its own, which say four things more, takes a third of
+    all that reading costs.
+    """
+    module: Any = sys.modules[PartitionRecords.__module__]
+    module.PartitionRecords = _Fetched
 
 
 def paced(client: _Client) -> _Client:

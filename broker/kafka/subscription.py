@@ -95,6 +95,7 @@ class KafkaSubscription(Subscription):
 
     async def join(self) -> None:
         """Connect and begin to join, which goes on in the background. Raises Unavailable."""
+        inside.with_lean_records()
         rebalance = Rebalance(self._group, self._admin)
         consumer = inside.paced(
             AIOKafkaConsumer(
