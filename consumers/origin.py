@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from yarl import URL
 
@@ -25,7 +25,6 @@ _BURST_OF_LEARNT: Final = 20
 _BRIEF_SECONDS: Final = 1.0
 _ROUNDING: Final = 1e-9
 _INTEREST_SECONDS: Final = 1.0
-_INTEREST_SLOTS: Final = 2.0
 _JUDGED: Final = (Action.SETTLE, Action.HALVE)
 _SAME_WINDOW_SECONDS: Final = 2.0
 """The API rounds its seconds: of one window, two answers never differ more in when it ends."""
@@ -69,7 +68,7 @@ class Origin:
         return self._closed or self._probing
 
     def opens_at(self, member: object) -> float:
-        """Return when `member` may send, on the monotonic clock: the past if now."""
+        """Return when `member` may send, on the monotonic clock: the past if now. Those before it in line must have sent by then."""
         if self._burst == math.inf:
             return -math.inf
         now = self._clock.monotonic()
@@ -78,7 +77,9 @@ class Origin:
         if self._remaining < before + 1:
             return self._ends_at
         missing = before + 1 - self._tokens
-        return -math.inf if missing <= _ROUNDING else now + missing / self._rate(now)
+        if missing <= _ROUNDING and not before:
+            return -math.inf
+        return now + max(0.0, missing) / self._rate(now)
 
     def admits(self, member: object) -> bool:
         """Say whether `member` may send now; if not, it stands in line."""
@@ -146,7 +147,7 @@ class Origin:
         """Return how many go before `member`. Who has not asked for a while has lost interest."""
         if not self._line:
             return 0
-        since = now - max(_INTEREST_SECONDS, _INTEREST_SLOTS / self._rate(now))
+        since = now - _INTEREST_SECONDS
         count = 0
         for each, asked_at in self._line.items():
             if each is member:
@@ -183,15 +184,24 @@ class Origin:
         return min(self._set_rate, max(self._remaining, 1.0) / left)
 
 
-def origin_of(ingestion: IngestionSettings) -> URL:
-    """Return the scheme, host and port of an ingestion API."""
-    return URL(ingestion.url).origin()
+class Place(NamedTuple):
+    """Where an ingestion API is reached; its path does not matter."""
+
+    scheme: str
+    host: str | None
+    port: int | None
 
 
-def origins(ingestions: Iterable[IngestionSettings], clock: Clock) -> dict[URL, Origin]:
-    """Return what each origin is paced by. Of several limits that are set for one, the lowest counts."""
-    limits: dict[URL, int | None] = {}
+def place_of(ingestion: IngestionSettings) -> Place:
+    """Return where an ingestion API is reached."""
+    url = URL(ingestion.url)
+    return Place(url.scheme, url.host, url.port)
+
+
+def origins(ingestions: Iterable[IngestionSettings], clock: Clock) -> dict[Place, Origin]:
+    """Return what each place is paced by. Of several limits that are set for one, the lowest counts."""
+    limits: dict[Place, int | None] = {}
     for each in ingestions:
-        url = origin_of(each)
-        limits[url] = min((limit for limit in (limits.get(url), each.requests_per_minute) if limit), default=None)
-    return {url: Origin(limit, clock) for url, limit in limits.items()}
+        place = place_of(each)
+        limits[place] = min((limit for limit in (limits.get(place), each.requests_per_minute) if limit), default=None)
+    return {place: Origin(limit, clock) for place, limit in limits.items()}

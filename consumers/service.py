@@ -19,7 +19,7 @@ from consumers.gate import Gate
 from consumers.gauges import Gauges
 from consumers.ingestion import Ingestion
 from consumers.lane import Lane
-from consumers.origin import origin_of, origins
+from consumers.origin import origins, place_of
 from consumers.report import Report
 from consumers.room import Room
 from consumers.route import Route
@@ -101,7 +101,7 @@ async def build(broker: Broker, settings: Settings, process: Process, stack: Asy
             random,
             process,
             failed=failures.append,
-            origin=shared[origin_of(each.ingestion)],
+            origin=shared[place_of(each.ingestion)],
         )
     by_topic = {events_topic(name): route for name, route in routes.items()}
     brakes = Brakes({name: route.brake for name, route in routes.items()}, broker, process.clock, process.log)
