@@ -78,7 +78,11 @@ def with_filters(function: Callable[Concatenate[Filters, P], R]) -> Callable[P, 
     """Add the options to a command and hand it the filters as its first argument."""
 
     @click.option("--storefront", metavar="NAME", help="Only of this storefront.")
-    @click.option("--reason", type=click.Choice(list(Reason)), help="Only those that are there for this reason.")
+    @click.option(
+        "--reason",
+        type=click.Choice([each.value for each in Reason]),
+        help="Only those that are there for this reason.",
+    )
     @click.option("--type", "kind", metavar="TYPE", help="Only events of this type, like purchase.")
     @click.option("--since", type=Moment(), help="Only what was dead-lettered from then on: a time, or 12h ago.")
     @click.option("--until", type=Moment(), help="Only what was dead-lettered before that.")
