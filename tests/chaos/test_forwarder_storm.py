@@ -121,7 +121,7 @@ async def _survive(world: World, session: aiohttp.ClientSession, kafka: KafkaClu
         await settled(world, DRAIN_SECONDS)
         auditor.stop()
         await auditing
-    world.notes += [traffic.summary(), auditor.summary()]
+    world.notes += [f"CHAOS_SEED={world.seed}", traffic.summary(), auditor.summary()]
     others = [await Delays.of(world, upstream, shop) for shop in list(world.shops.values())[1:]]
     spans = [[delays.p99(window) for window in windows] for delays in others]
     world.notes += [f"99 of 100 within {calm:.3f} s, while another was parked {parked:.3f} s" for calm, parked in spans]
