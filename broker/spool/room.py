@@ -7,6 +7,7 @@ import contextlib
 from typing import TYPE_CHECKING, Final
 
 from broker.interface import SpoolFull, Unavailable
+from broker.spool.reserve import Found
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -34,7 +35,7 @@ class Room:
     def __init__(self, store: EmbeddedBroker, reserve: Reserve, max_bytes: int, clock: Clock, gauge: Gauge) -> None:
         self._store = store
         self._reserve = reserve
-        self._disk_full: str | None = None
+        self._disk = Found(0, "the disk was not looked at yet")
         self._max_bytes = max_bytes
         self._clock = clock
         self._gauge = gauge
@@ -50,11 +51,19 @@ class Room:
 
     def take(self, messages: Sequence[Message], *, precious: bool) -> None:
         """Count messages in. Raises SpoolFull when there is no room for them; the last tenth is for `precious` ones."""
-        if self._disk_full is not None:
-            raise SpoolFull(self._disk_full)
-        size = sum(len(key or b"") + len(value or b"") + _HEADERS_BYTES for key, value, _ in messages)
         limit = self._max_bytes if precious else self._max_bytes * (1 - _KEPT_BACK)
+        self._take(messages, limit)
+
+    def take_on(self, messages: Sequence[Message]) -> None:
+        """Count in messages that were accepted from their sender, whatever is spooled already. Raises SpoolFull when the disk is full."""
+        self._take(messages, float("inf"))
+
+    def _take(self, messages: Sequence[Message], limit: float) -> None:
+        size = sum(len(key or b"") + len(value or b"") + _HEADERS_BYTES for key, value, _ in messages)
         used = self._measured + self._since
+        if self._since + size > self._disk.room:
+            self._refused_at = self._clock.monotonic()
+            raise SpoolFull(self._disk.full or f"the disk has room for {self._disk.room} bytes more")
         if used + size > limit:
             self._refused_at = self._clock.monotonic()
             raise SpoolFull(f"{used} bytes are spooled, {self._max_bytes} may be")
@@ -62,8 +71,8 @@ class Room:
 
     def fault(self) -> str | None:
         """Return that something was refused lately, or all would be, for readiness; None while all is taken."""
-        if self._disk_full is not None:
-            return self._disk_full
+        if self._disk.full is not None:
+            return self._disk.full
         if self._clock.monotonic() - self._refused_at > _REFUSED_SECONDS:
             return None
         return f"the spool is full: {self._measured} bytes; only purchases and refunds are taken, as long as they fit"
@@ -81,14 +90,11 @@ class Room:
                 await self._measure()
 
     async def _measure(self) -> None:
-        await self._look_at_disk()
         before = self._since
+        try:
+            self._disk = await asyncio.to_thread(self._reserve.look, self._clock.monotonic())
+        except OSError as error:
+            self._disk = Found(0, f"the disk cannot be looked at: {error.strerror}")
         self._measured = await self._store.bytes_held()
         self._since -= before
         self._gauge.set(self._measured)
-
-    async def _look_at_disk(self) -> None:
-        try:
-            self._disk_full = await asyncio.to_thread(self._reserve.look, self._clock.monotonic())
-        except OSError as error:
-            self._disk_full = f"the disk cannot be looked at: {error.strerror}"

@@ -168,7 +168,7 @@ class Spool:
         return self._append(topic, partition, messages)
 
     def relieve(self, topic: str, partition: int, stranded: Sequence[Stranded], reason: str) -> None:
-        """Take over what Kafka does not acknowledge; see `broker.interface.Relief`. It was let in already, so no bound turns it away."""
+        """Take over what Kafka does not acknowledge; see `broker.interface.Relief`. It was let in before: only a full disk refuses it."""
         lane = self._lanes.get((topic, partition))
         if lane is not None and self._flags is not None:
             if not self._flags[lane[0]]:
@@ -176,6 +176,8 @@ class Spool:
             self._flags.spool(lane[0])
         for call in stranded:
             try:
+                if self._room is not None:
+                    self._room.take_on(call.messages)
                 written = self._append(topic, partition, call.messages)
             except BrokerError as error:
                 _fail(call.future, error)

@@ -57,5 +57,7 @@ def small_disk(place: Path, size: int) -> Iterator[SmallDisk | None]:
 
 
 def limited(size: int) -> Sequence[str]:
-    """Return the command that runs a program whose files cannot grow beyond `size` bytes: what is left where nothing can be mounted."""
-    return ("sh", "-c", f'ulimit -f {size // _BLOCK}; exec "$@"', "sh")
+    """Return the command that runs a program whose files cannot grow beyond `size` bytes until it lifts that limit: what is left where
+    nothing can be mounted.
+    """
+    return ("sh", "-c", f'ulimit -S -f {size // _BLOCK}; exec "$@"', "sh")

@@ -85,6 +85,10 @@ async def replicas(bootstrap_servers: str, topic: str) -> AsyncIterator[Replicas
         await admin.close()
 
 
+def _goes_on(traffic: Traffic, acknowledged: int) -> bool:
+    return traffic.finished or accepted(traffic, acknowledged)
+
+
 async def _kill_leaders(kafka: KafkaCluster, topics: Collection[str], traffic: Traffic, seed: int) -> int:
     """Kill whoever leads some partition, start it again, wait until it has caught up; while there is traffic. Return how often."""
     chance = random.Random(f"leaders-{seed}")  # noqa: S311 - chances that can be repeated
@@ -96,8 +100,7 @@ async def _kill_leaders(kafka: KafkaCluster, topics: Collection[str], traffic: T
             leader = chance.choice(await topic.leaders())
             await asyncio.to_thread(kafka.kill, leader)
             kills += 1
-            if not traffic.finished:
-                await until(partial(accepted, traffic, traffic.acknowledged), "it accepts while a broker is gone")
+            await until(partial(_goes_on, traffic, traffic.acknowledged), "it accepts while a broker is gone")
             await asyncio.sleep(chance.uniform(0, LONGEST_DEATH))
             await asyncio.to_thread(kafka.restart, leader)
             await topic.in_sync()
