@@ -9,7 +9,7 @@ from tests.cli.sluice import Installation, install
 if TYPE_CHECKING:
     from pathlib import Path
 
-NAMES = ["ecommerce.events.shop", "ecommerce.rejected", "ecommerce.dead-letters"]
+NAMES = ["ecommerce.events.shop", "ecommerce.rejected", "ecommerce.dead-letters", "commands"]
 
 
 @pytest.fixture
@@ -34,7 +34,7 @@ async def test_a_difference_is_told_and_nothing_is_changed(sluice: Installation)
     second = await sluice.run("topics", "ensure")
 
     assert first.code == second.code == 1
-    assert [entry["state"] for entry in first.objects()] == ["differs"] * 3
+    assert [entry["state"] for entry in first.objects()] == ["differs"] * len(NAMES)
     assert first.objects()[0]["differences"] == [{"setting": "partitions", "wanted": "4", "found": "3"}]
     assert second.out.splitlines()[:2] == [
         "differs   ecommerce.events.shop",
@@ -50,4 +50,4 @@ async def test_without_create_topics_it_only_checks(tmp_path: Path) -> None:
 
     assert first.code == second.code == 1
     assert first.out.splitlines() == [f"missing   {name}" for name in NAMES]
-    assert [entry["state"] for entry in second.objects()] == ["missing"] * 3
+    assert [entry["state"] for entry in second.objects()] == ["missing"] * len(NAMES)
