@@ -96,6 +96,10 @@ class DeadLetters:
                 )
                 await self._clock.sleep(self._backoff.delay(failures))
 
+    def has(self, partition: int) -> bool:
+        """Say whether the topic has a partition of that number."""
+        return partition < self._partitions
+
     def partition(self, record: Record) -> int:
         """Return where the letter of a record stands: with others of its key."""
         if record.key is None:

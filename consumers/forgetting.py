@@ -84,14 +84,11 @@ class Forgetting:
     async def forgotten(self, records: Sequence[Record]) -> Sequence[Record]:
         """Return those of the records that are replays of letters which a deletion settled: their users are gone. Waits as `forget`."""
         found = []
-        for record in records:
-            # Last of all headers; to look for it among all of each record's would be felt.
-            if not record.headers or record.headers[-1][0] != REPLAYED_FROM or record.key is None:
+        for record, key, place in _replays(records):
+            # What names no place that there is was not replayed by us.
+            if not self._dead_letters.has(place.partition):
                 continue
-            place = Place.of(record.headers[-1][1].decode(errors="replace"))
-            if any(
-                letter.forgotten and letter.place == place for letter in await self._of(place.partition, record.key)
-            ):
+            if any(letter.forgotten and letter.place == place for letter in await self._of(place.partition, key)):
                 found.append(record)
         return found
 
@@ -123,6 +120,25 @@ class Forgetting:
             for key, known in letters.values():
                 found[key].append(known)
             return found
+
+
+def _replays(records: Sequence[Record]) -> Sequence[tuple[Record, bytes, Place]]:
+    """Return the replayed events that have a key, each with the place of its letter.
+
+    Theirs is the last of all headers: to look through all of each record's would be felt.
+    """
+    try:
+        if REPLAYED_FROM not in [record.headers[-1][0] for record in records]:
+            return ()
+    except IndexError:
+        records = [record for record in records if record.headers]
+    found = []
+    for record in records:
+        name, value = record.headers[-1]
+        place = Place.read(value.decode(errors="replace")) if name == REPLAYED_FROM else None
+        if place is not None and record.key is not None:
+            found.append((record, record.key, place))
+    return found
 
 
 def _note(record: Record, letters: dict[Place, tuple[bytes, _Known]]) -> None:

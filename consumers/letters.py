@@ -45,12 +45,10 @@ class Place(NamedTuple):
         return f"{DEAD_LETTERS}/{self}"
 
     @staticmethod
-    def of(text: str) -> Place:
-        """Return the place that `text` names, with the topic or without. Raises ValueError when it names none."""
+    def read(text: str) -> Place | None:
+        """Return the place that `text` names, with the topic or without; None when it names none."""
         match = _PLACE.fullmatch(text)
-        if match is None:
-            raise ValueError(f"{text!r} is no place of a dead letter: partition/offset, like 3/17")
-        return Place(int(match[1]), int(match[2]))
+        return None if match is None else Place(int(match[1]), int(match[2]))
 
 
 class Origin(NamedTuple):
@@ -101,10 +99,8 @@ def read_letter(record: Record) -> Letter | Settlement | None:
     """Return what a record of the dead-letter topic is; None when nobody can say: Sluice did not write it."""
     headers = {name: value.decode(errors="replace") for name, value in record.headers}
     if SETTLES in headers:
-        try:
-            return Settlement(Place.of(headers[SETTLES]), headers.get(OUTCOME, ""), record.timestamp)
-        except ValueError:
-            return None
+        place = Place.read(headers[SETTLES])
+        return None if place is None else Settlement(place, headers.get(OUTCOME, ""), record.timestamp)
     try:
         origin = Origin(headers["original_topic"], int(headers["original_partition"]), int(headers["original_offset"]))
         return Letter(

@@ -27,10 +27,10 @@ class PlaceParameter(click.ParamType[Any]):
         """Return the place. Fails with how it is written."""
         if isinstance(value, Place):
             return value
-        try:
-            return Place.of(value)
-        except ValueError as error:
-            self.fail(str(error), param, ctx)
+        place = Place.read(value)
+        if place is None:
+            self.fail(f"{value!r} is no place of a dead letter: partition/offset, like 3/17", param, ctx)
+        return place
 
 
 async def missing(broker: Broker, found: Found, places: Collection[Place]) -> OperatorError | None:

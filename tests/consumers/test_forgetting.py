@@ -6,6 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING
 
 import orjson
+import pytest
 
 from broker.interface import Unavailable
 from consumers.dead_letters import DeadLetter, DeadLetters, Reason, message
@@ -124,6 +125,16 @@ async def test_a_replay_of_somebody_who_stays_is_sent_as_ever(sink: Sink) -> Non
         await shop.until(lambda: shop.finished)
         assert names(sink) == ["b1"]
         assert shop.committable() == (1, 1, 0)
+
+
+@pytest.mark.parametrize("header", [b"ecommerce.dead-letters/99/0", b"\xff", b""])
+async def test_what_only_says_that_it_was_replayed_is_an_event(sink: Sink, header: bytes) -> None:
+    async with open_shop(sink) as shop:
+        shop.feed_records(
+            [record(0, b"a", event("a1"), headers=((REPLAYED_FROM, header),)), record(1, b"a", event("a2"))]
+        )
+        await shop.until(lambda: shop.finished)
+        assert names(sink) == ["a1", "a2"]
 
 
 async def test_many_at_once_read_a_partition_a_few_times_only_and_a_log_that_is_away_is_asked_again() -> None:
