@@ -77,7 +77,7 @@ class Town:
         """This town's."""
         names = {name.encode() for name in self.names}
         return [
-            record async for record in self.broker.read(DEAD_LETTERS) if dict(record.headers)["storefront"] in names
+            record async for record in self.broker.read(DEAD_LETTERS) if dict(record.headers).get("storefront") in names
         ]
 
     async def skip(self, storefront: str) -> None:
