@@ -73,7 +73,7 @@ async def of_records(records: AsyncIterator[Record], without: Collection[str]) -
     seen: set[tuple[bytes, str]] = set()
     async for record in records:
         kind = dict(record.headers).get(cloudevents.TYPE, b"")
-        if kind.decode() not in (_ORDERS, _REFUNDS) or record.value is None:
+        if kind.decode() not in (_ORDERS, _REFUNDS) or not record.value:
             continue
         event = json.loads(record.value, parse_float=Decimal)
         transaction = str(event["transaction_id"])
