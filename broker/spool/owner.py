@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
 from typing import TYPE_CHECKING
@@ -38,8 +39,8 @@ class Owner:
                 f"the spool {path} is another gateway's (process {holder}, or workers that it left behind):"
                 " end that one first, or set gateway.spool_path to a directory of this one's own"
             ) from None
-        os.ftruncate(self.descriptor, 0)
-        os.pwrite(self.descriptor, b"%d" % os.getpid(), 0)
+        with contextlib.suppress(OSError):  # on a full disk: it is only for those who are refused
+            os.pwrite(self.descriptor, b"%-20d" % os.getpid(), 0)
 
     def release(self) -> None:
         """Let go of it. Idempotent."""

@@ -11,6 +11,7 @@ from tests.chaos.configuration import Log
 from tests.chaos.fixtures import world_of
 from tests.chaos.length import shop_names
 from tests.e2e.storefront import until
+from tests.e2e.test_workers import workers
 from tests.kafka.ports import free_ports
 
 if TYPE_CHECKING:
@@ -42,6 +43,13 @@ async def test_where_nobody_listens(request: pytest.FixtureRequest, monkeypatch:
         assert await asyncio.to_thread(second.wait_end) == 1
         refusal = f"is another gateway's (process {gateway.process.pid}, or workers that it left behind): end that one"
         assert refusal in second.tail()
+        before = set(workers(gateway))
+        before.copy().pop().kill()
+
+        async def started_again() -> bool:
+            return len(workers(gateway)) == len(before) and set(workers(gateway)) != before
+
+        await until(started_again, "a worker that was killed while it waited is started again")
         gateway.require_alive()
         assert await ended_at_once(gateway)
 
