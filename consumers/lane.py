@@ -11,7 +11,7 @@ from consumers.deletions import deletion_of
 from schemas.cloudevents import DELETION_START
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
     from broker.interface import Record
     from consumers.tracker import Tracker
@@ -69,9 +69,9 @@ class Lane:
         values = [record.value or b"" for record in records]
         size = sum(map(len, values))
         self._trackers[partition].add(records, size)
-        for index, value in enumerate(values):
-            # For nearly all records the value's first bytes say it: to look through the headers of each would cost ten times that.
-            if value.startswith(DELETION_START) and deletion_of(records[index]) is not None:
+        # For nearly all records the value's first bytes say it: to look through the headers of each would cost ten times that.
+        for index in [index for index, value in enumerate(values) if value.startswith(DELETION_START)]:
+            if deletion_of(records[index]) is not None:
                 self._deletions.add((partition, records[index].offset))
         self._ready.extend(records)
         self._added += len(records)
@@ -116,7 +116,7 @@ class Lane:
         self._trackers = {number: tracker for number, tracker in self._trackers.items() if number not in gone}
         oldest = self._arrivals[0][1] if self._arrivals else 0.0
         self._ready = deque(record for record in self._ready if record.partition not in gone)
-        self._ready_bytes = sum(len(record.value or b"") + COMMA for record in self._ready)
+        self._ready_bytes = _size(self._ready)
         self._arrivals = deque([(self._added, oldest)] if self._ready else [])
         for key, parked in list(self._parked.items()):
             parked[:] = [record for record in parked if record.partition not in gone]
@@ -140,29 +140,40 @@ class Lane:
         """
         room = self._max_bytes - BODY_OVERHEAD
         divided: list[bytes] = []
-        taken = batch.records
-        while self._returning and len(taken) < self._max_events:
-            key = self._returning[0]
-            parked = self._parked[key]
-            count = 0
-            for record in islice(parked, self._max_events - len(taken)):
-                size = self._room_of(record)
-                if size > room and (taken or count):
+        taken, returning, waiting, holders = batch.records, self._returning, self._parked, self._holders
+        while returning and (free := self._max_events - len(taken)):
+            key = returning[0]
+            parked = waiting[key]
+            count = len(parked)
+            # Nearly always there is place for all of it.
+            size = _size(parked) if count <= free and not self._deletions else _WHOLE_BATCH
+            if size > room:
+                count, size = self._fitting(parked, free, room, anything=bool(taken))
+                if count == 0:
                     break
-                room -= size
-                count += 1
-            if count == 0:
-                break
-            taken += parked[:count]
-            del parked[:count]
-            if parked:
-                divided.append(key)
+            room -= size
+            if count == len(parked):
+                taken += parked
+                del waiting[key]
+                holders[key] = batch
             else:
-                del self._parked[key]
-                self._holders[key] = batch
-            self._returning.popleft()
+                taken += parked[:count]
+                del parked[:count]
+                divided.append(key)
+            returning.popleft()
             batch.keys.append(key)
         return room, divided
+
+    def _fitting(self, parked: Sequence[Record], free: int, room: int, *, anything: bool) -> tuple[int, int]:
+        """Return how many of the first parked records find a place in a batch that holds something or not, and their bytes there."""
+        count = total = 0
+        for record in islice(parked, free):
+            size = self._room_of(record)
+            if total + size > room and (anything or count):
+                break
+            total += size
+            count += 1
+        return count, total
 
     def _take_ready(self, batch: Batch, room: int) -> None:
         """Take records as they were read, parking those whose key is held, until the batch is full."""
@@ -206,6 +217,14 @@ class Lane:
             self._parked[key] = [record]
         else:
             parked.append(record)
+
+
+def _size(records: Iterable[Record]) -> int:
+    """Return how many bytes of a body the records take."""
+    size = 0
+    for record in records:
+        size += len(record.value or b"") + COMMA
+    return size
 
 
 _WHOLE_BATCH = 2**62
