@@ -136,8 +136,7 @@ class Express:
             if events.refused or events.api_key is not None:
                 stay.leave()
                 return False
-            types = events.good.types
-            stay.weigh(len(body) + len(types) * RECORD_BYTES)
+            stay.weigh(len(body) + len(events.good.values) * RECORD_BYTES)
             exchange = Exchange(head.route, next(self._request_ids), None, self._monotonic())
             exchange.storefront = storefront.name
             exchange.bytes = len(body)
@@ -149,7 +148,7 @@ class Express:
             self.log.exception("request failed", route=head.route)
             stay.leave()
             return False
-        _Waiting(self, exchange, pending, types, stay, sender)
+        _Waiting(self, exchange, pending, stay, sender)
         return True
 
     def _board(self, head: Head, body: bytes, sender: Sender) -> bool:
@@ -176,15 +175,12 @@ class Express:
 class _Waiting:
     """A request whose records are on their way."""
 
-    __slots__ = ("_exchange", "_express", "_left", "_pending", "_sender", "_stay", "_types")
+    __slots__ = ("_exchange", "_express", "_left", "_pending", "_sender", "_stay")
 
-    def __init__(
-        self, express: Express, exchange: Exchange, pending: Pending, types: list[str], stay: Stay, sender: Sender
-    ) -> None:
+    def __init__(self, express: Express, exchange: Exchange, pending: Pending, stay: Stay, sender: Sender) -> None:
         self._express = express
         self._exchange = exchange
         self._pending = pending
-        self._types = types
         self._stay = stay
         self._sender = sender
         self._left = len(pending.futures)
@@ -199,7 +195,7 @@ class _Waiting:
             self._finish()
 
     def _finish(self) -> None:
-        express, exchange, types = self._express, self._exchange, self._types
+        express, exchange, types = self._express, self._exchange, self._pending.types
         refusal = express.intake.verdict(self._pending)
         if refusal is None:
             self._stay.acknowledged()

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from broker.interface import Message, Publisher
     from gateway.client_address import ClientHeaders
-    from gateway.decode import Events, Good, Identified, Refused
+    from gateway.decode import Events, Identified, Refused
     from gateway.storefronts import Storefront
     from runtime.clock import Clock
     from schemas.events import AnyEvent
@@ -35,22 +35,45 @@ PRECIOUS = frozenset({"purchase", "refund"})
 
 
 class Pending(NamedTuple):
-    """A request's records on their way: the publisher's futures, and what was refused at once."""
+    """A request's records on their way: the types of its events, the publisher's futures, and what was refused at once."""
 
     storefront: str
     request_id: str
+    types: Sequence[str]
     futures: Sequence[asyncio.Future[None]]
     failure: BrokerError | None
 
 
+class _Lane(NamedTuple):
+    """Records of one partition, and the places of their events among those that were handed over."""
+
+    places: list[int]
+    messages: list[Message]
+
+    def parted(self, events: Sequence[AnyEvent]) -> Iterator[tuple[bool, _Lane]]:
+        """Yield those that are precious, and those that are not and must not come by their company into the room that is kept for such."""
+        precious = [events[place].event_type in PRECIOUS for place in self.places]
+        if len({*precious}) == 1:
+            yield precious[0], self
+            return
+        for wanted in (False, True):
+            chosen = [each is wanted for each in precious]
+            yield (
+                wanted,
+                _Lane(
+                    list(itertools.compress(self.places, chosen)),
+                    list(itertools.compress(self.messages, chosen)),
+                ),
+            )
+
+
 class _Shared(NamedTuple):
-    """A call of the publisher that several requests share, by their places."""
+    """A call of the publisher that several requests share."""
 
     topic: str
     partition: int
     precious: bool
-    places: list[int]
-    messages: list[Message]
+    lane: _Lane
 
 
 class Intake:
@@ -80,17 +103,23 @@ class Intake:
         """
         failure: BrokerError | None = None
         futures: list[asyncio.Future[None]] = []
-        precious = not PRECIOUS.isdisjoint(events.good.types)
+        good = events.good
+        types = good.types
+        precious = not PRECIOUS.isdisjoint(types)
+        names = map(request_id.encode().__add__, map(PLACES.__getitem__, good.places))
+        # Those without a key stay together.
+        spread = itertools.repeat(next(self._spread))
         try:
-            for partition, messages in self._lanes(storefront, events.good, request_id):
+            for partition, lane in self._lanes(storefront, good.values, good.events, names, spread).items():
+                messages = lane.messages
                 if client:
-                    messages = [(key, value, [*headers, *client]) for key, value, headers in messages]  # noqa: PLW2901 - the common case copies nothing
+                    messages = [(key, value, [*headers, *client]) for key, value, headers in messages]
                 futures.append(self._publisher.publish(storefront.topic, partition, messages, precious=precious))
             if events.refused:
                 futures.append(self._reject(storefront, events.refused, request_id, precious=precious))
         except BrokerError as error:
             failure = error
-        return Pending(storefront.name, request_id, futures, failure)
+        return Pending(storefront.name, request_id, types, futures, failure)
 
     def hand_over_singles(
         self,
@@ -104,35 +133,29 @@ class Intake:
         the requests of each call, by their places, when they are on stable storage, or why they are not; perhaps before this returns.
         """
         names = [request_id.encode() + PLACES[0] for request_id in request_ids]
-        calls: dict[tuple[int, bool], _Shared] = {}
-        records = self._records(storefront, values, events, names, self._spread)
-        for place, (partition, message) in enumerate(records):
-            # What may not use the room that the spool keeps back must not come into it by its company.
-            precious = events[place].event_type in PRECIOUS
-            shared = calls.get((partition, precious))
-            if shared is None:
-                calls[partition, precious] = _Shared(storefront.topic, partition, precious, [place], [message])
-            else:
-                shared.places.append(place)
-                shared.messages.append(message)
-        for shared in calls.values():
-            self._publish_shared(shared, landed)
+        lanes = self._lanes(storefront, values, events, names, self._spread)
+        for partition, lane in lanes.items():
+            for precious, part in lane.parted(events):
+                self._publish_shared(_Shared(storefront.topic, partition, precious, part), landed)
 
     def _publish_shared(self, shared: _Shared, landed: Landed) -> None:
         try:
-            future = self._publisher.publish(shared.topic, shared.partition, shared.messages, precious=shared.precious)
+            future = self._publisher.publish(
+                shared.topic, shared.partition, shared.lane.messages, precious=shared.precious
+            )
         except Exception as error:  # noqa: BLE001 - whatever it is, they are told
             self._shared_landed(shared, error, landed)
         else:
             future.add_done_callback(lambda done: self._shared_landed(shared, done.exception(), landed))
 
     def _shared_landed(self, shared: _Shared, error: BaseException | None, landed: Landed) -> None:
-        if isinstance(error, RecordTooLarge) and len(shared.places) > 1:
+        lane = shared.lane
+        if isinstance(error, RecordTooLarge) and len(lane.places) > 1:
             # Nothing of the call was taken, and only one of them need be to blame.
-            for place, message in zip(shared.places, shared.messages, strict=True):
-                self._publish_shared(shared._replace(places=[place], messages=[message]), landed)
+            for place, message in zip(*lane, strict=True):
+                self._publish_shared(shared._replace(lane=_Lane([place], [message])), landed)
         else:
-            landed(shared.places, error)
+            landed(lane.places, error)
 
     def delete_user(self, storefront: Storefront, user_id: str, request_id: str, more: ClientHeaders = ()) -> Pending:
         """Hand over that a user is to be forgotten, behind all that was accepted of that user (RECORDS §1); never waits."""
@@ -151,8 +174,8 @@ class Intake:
         try:
             future = self._publisher.publish(storefront.topic, partition, [message])
         except BrokerError as error:
-            return Pending(storefront.name, request_id, (), error)
-        return Pending(storefront.name, request_id, (future,), None)
+            return Pending(storefront.name, request_id, (), (), error)
+        return Pending(storefront.name, request_id, (), (future,), None)
 
     async def acknowledged(self, pending: Pending) -> None:
         """Wait until all of it is on stable storage.
@@ -179,35 +202,22 @@ class Intake:
                 raise error
         return None if failure is None else self.refusal(failure, pending.storefront, pending.request_id)
 
-    def _lanes(self, storefront: Storefront, good: Good, request_id: str) -> Iterable[tuple[int, list[Message]]]:
-        """Make the records of a request, by their partition. Those without a key stay together."""
-        request = request_id.encode()
-        names = [request + PLACES[place] for place in good.places]
-        spread = itertools.repeat(next(self._spread))
-        lanes: dict[int, list[Message]] = {}
-        for partition, message in self._records(storefront, good.values, good.events, names, spread):
-            lane = lanes.get(partition)
-            if lane is None:
-                lanes[partition] = [message]
-            else:
-                lane.append(message)
-        return lanes.items()
-
-    def _records(
+    def _lanes(
         self,
         storefront: Storefront,
         values: Sequence[bytes],
         events: Sequence[AnyEvent | Identified],
-        names: Sequence[bytes],
+        names: Iterable[bytes],
         spread: Iterator[int],
-    ) -> Iterator[tuple[int, Message]]:
-        """Make the record of each event, and say where it belongs. `names`: their ids, but for those of `HAVE_OWN_IDS`; `spread` counts
-        those without a key.
+    ) -> dict[int, _Lane]:
+        """Make the record of each event, by partition. `names`: their ids, but for those of `HAVE_OWN_IDS`; `spread` counts those without
+        a key. One loop and no call of our own in it but for what is rare: this is done for every event there is.
         """
         time = (TIME, self._now())
         partitions = storefront.partitions
         source_header = storefront.source_header
-        for value, event, name in zip(values, events, names, strict=True):
+        lanes: dict[int, _Lane] = {}
+        for place, (value, event, name) in enumerate(zip(values, events, names, strict=True)):
             text = event.user_id or event.cart_id or event.transaction_id
             if text:
                 key = text.encode()
@@ -218,7 +228,12 @@ class Intake:
             kind = event.event_type
             own = own_id(storefront.name, value, event) if kind in HAVE_OWN_IDS else name
             headers = [SPECVERSION_HEADER, (ID, own), source_header, TYPE_HEADERS[kind], time, CONTENT_TYPE_HEADER]
-            yield partition, (key, value, headers)
+            lane = lanes.get(partition)
+            if lane is None:
+                lane = lanes[partition] = _Lane([], [])
+            lane.places.append(place)
+            lane.messages.append((key, value, headers))
+        return lanes
 
     def _reject(
         self, storefront: Storefront, refused: Iterable[Refused], request_id: str, *, precious: bool

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections
 from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
 
 from runtime.logs import info_lines
@@ -72,10 +73,7 @@ class Reporter:
 
     def count(self, storefront: str, event_types: Iterable[str], result: Result) -> None:
         """Add events, given by their types, to `gateway_events_total`: one call of the library for each type."""
-        counts: dict[str, int] = {}
-        for event_type in event_types:
-            counts[event_type] = counts.get(event_type, 0) + 1
-        for event_type, number in counts.items():
+        for event_type, number in collections.Counter(event_types).items():
             labels = (storefront, event_type, result)
             child = self._events.get(labels)
             if child is None:

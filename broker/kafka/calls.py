@@ -37,7 +37,7 @@ def weight(messages: Sequence[Message], limit: int) -> tuple[int, int]:
     """Return roughly how many bytes these records are together, and how large the largest is at most: 0 where that is surely below `limit`,
     for to look at every header costs as much as to write it down.
     """
-    lengths = [len(value) for _, value, _ in messages if value is not None]
+    lengths = [len(message[1] or b"") for message in messages]
     longest = max(lengths, default=0)
     # A key is part of its event, and no longer.
     largest = 0 if 2 * longest + HEADER_BYTES < limit else max(record_sizes(messages), default=0)
