@@ -280,3 +280,41 @@ async def test_what_answers_say_while_it_is_parked_counts_when_it_goes_on(gate: 
     assert wait(gate, clock) == pytest.approx(90)
     await over(gate, clock)
     assert go(gate) is True
+
+
+async def test_after_a_refusal_fewer_go_out_at_once_and_with_good_answers_as_many_again(
+    gate: Gate, clock: ManualClock
+) -> None:
+    for _ in range(4):
+        go(gate)
+    for _ in range(4):
+        gate.leave("a", rate(), probe=False)
+    await over(gate, clock)
+    gate.leave("b", DELIVERED, probe=go(gate))
+    assert gate.limit == 2
+    for _ in range(2):
+        go(gate)
+    assert not gate.admit(new=True)
+    for _ in range(40):
+        gate.leave("c", DELIVERED, probe=False, seconds=0.05)
+        while gate.admit(new=True):
+            go(gate)
+    assert gate.limit == gate.in_flight == 4
+
+
+async def test_the_urgent_go_first_also_as_probes(gate: Gate, clock: ManualClock) -> None:
+    for _ in range(4):
+        go(gate)
+    patient = asyncio.create_task(gate.turn())
+    await asyncio.sleep(0)
+    urgent = asyncio.create_task(gate.turn(urgent=True))
+    await asyncio.sleep(0)
+    gate.leave("a", QUOTA, probe=False)
+    await over(gate, clock)
+    gate.admit(new=True)
+    assert await urgent is True
+    gate.leave("a", QUOTA, probe=True)
+    await over(gate, clock)
+    gate.admit(new=True)
+    assert await patient is True
+    assert gate.in_flight == 4
