@@ -49,7 +49,7 @@ class Found:
 async def search(broker: Broker, wanted: Callable[[Letter], bool], partition: int | None = None) -> Found:
     """Return what `wanted` says yes to, of one partition or of all. Waits for all of it to be read. Raises Unavailable.
 
-    Keeps some 500 bytes for each letter there is, none of their values.
+    Keeps less than 1 kB for each letter there is, none of their values.
     """
     found = Found()
     origins: dict[Place, Origin] = {}

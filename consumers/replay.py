@@ -19,8 +19,10 @@ if TYPE_CHECKING:
     from consumers.letter_search import Entry
     from consumers.letters import Letter, Origin, Place
 
-ROUND_BYTES: Final = 32 * 1024 * 1024
-"""So much of their values is in memory at a time; also what a publisher takes at once."""
+ROUND_BYTES: Final = 48 * 1024 * 1024
+"""So much of them is in memory at a time; less than a publisher takes at once."""
+RECORD_BYTES: Final = 2 * 1024
+"""What a letter weighs in memory beside its value."""
 CHUNK: Final = 500
 """After so many they are settled: what a kill in between may repeat."""
 
@@ -168,12 +170,13 @@ async def settling(broker: Broker, copies: Mapping[Origin, Sequence[Place]]) -> 
 
 
 def _rounds(entries: Sequence[Entry]) -> Iterator[Sequence[Entry]]:
-    """Yield the entries in parts whose values fit into memory."""
+    """Yield the entries in parts that fit into memory."""
     first, size = 0, 0
     for index, entry in enumerate(entries):
-        if size + entry.size > ROUND_BYTES and index > first:
+        weight = entry.size + RECORD_BYTES
+        if size + weight > ROUND_BYTES and index > first:
             yield entries[first:index]
             first, size = index, 0
-        size += entry.size
+        size += weight
     if first < len(entries):
         yield entries[first:]

@@ -9,8 +9,8 @@ import pytest
 
 from broker.interface import NotAcknowledged
 from consumers import replay
-from consumers.letter_search import search
-from consumers.letters import Settled
+from consumers.letter_search import Entry, search
+from consumers.letters import Origin, Place, Settled
 from consumers.replay import Progress, settling
 from runtime.errors import OperatorError
 from schemas.cloudevents import DELETION_TYPE_HEADER
@@ -145,3 +145,16 @@ async def test_what_is_replayed_behind_a_deletion_does_not_bring_the_user_back(t
     assert outcomes(letters) == ["replayed"] * 3 + ["user_deleted"] * 6
     balance = await town.balance()
     assert (balance.accepted, balance.delivered, balance.dead_lettered, balance.unaccounted) == (13, 4, 9, 0)
+
+
+def test_what_is_in_memory_at_a_time_is_bounded() -> None:
+    entries = [
+        Entry(Place(0, offset), Origin("t", 0, offset), "shop", 0, size, is_deletion=False)
+        for offset, size in enumerate([0, 2**20, replay.ROUND_BYTES, 1, 2])
+    ]
+    assert [[entry.size for entry in part] for part in replay._rounds(entries)] == [
+        [0, 2**20],
+        [replay.ROUND_BYTES],
+        [1, 2],
+    ]
+    assert list(replay._rounds([])) == []
