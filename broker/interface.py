@@ -310,8 +310,15 @@ class Broker(ABC):
         """Start the owner of `transactional_id`; an earlier one, in any process, is fenced from now on."""
 
     @abstractmethod
-    async def subscribe(self, group: str, topics: Sequence[str], listener: RebalanceListener) -> Subscription:
-        """Join `group` on exactly these topics. Every partition is owned by at most one member of the group at a time."""
+    async def subscribe(
+        self, group: str, topics: Sequence[str], listener: RebalanceListener, *, instance: str | None = None
+    ) -> Subscription:
+        """Join `group` on exactly these topics. Every partition is owned by at most one member of the group at a time.
+
+        A member with an `instance` keeps its partitions, unread, for 45 s after it closed or died: who joins under that name
+        within them takes them over, and no other member notices. Two that run under one name oust each other again and again. The
+        embedded log, which learns at once that a member is gone and hands over in milliseconds, has no use for it.
+        """
 
     @abstractmethod
     def read(

@@ -109,7 +109,9 @@ async def build(broker: Broker, settings: Settings, process: Process, stack: Asy
     # Before anything is read that could be sent.
     await wishes.read()
     assignments = Assignments(by_topic, process.log)
-    subscription = await broker.subscribe(FORWARDER_GROUP, list(by_topic), assignments)
+    subscription = await broker.subscribe(
+        FORWARDER_GROUP, list(by_topic), assignments, instance=settings.forwarder.instance
+    )
     assignments.use(subscription)
     for work in (Gauges(broker, settings, routes, process).run(), wishes.follow(), brakes.run()):
         await stack.enter_async_context(_in_background(work, failures.append))

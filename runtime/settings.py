@@ -52,6 +52,7 @@ Secret = Annotated[SecretStr, BeforeValidator(resolve)]
 BaseUrl = Annotated[str, AfterValidator(base_url)]
 Origin = Annotated[str, AfterValidator(origin)]
 Servers = Annotated[str, AfterValidator(servers)]
+Instance = Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,249}$")]  # what Kafka takes
 Text = Annotated[str, Field(min_length=1)]
 Dataset = Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,100}$")]  # it goes into a topic's name
 Cron = Annotated[str, BeforeValidator(cron)]
@@ -136,6 +137,10 @@ class ForwarderSettings(Section):
 
     A storefront is parked rather than dead-letter more than `dead_letter_ratio` of its last `dead_letter_window` events
     (of so many also while it had fewer), or more than `dead_letter_run` in a row.
+
+    `instance` (Kafka only) is this forwarder's own name in its group, which no other one bears: two that run under one oust
+    each other again and again. It may then restart within 45 s and no partition moves; the partitions of one that does not
+    come back are read by others only after these 45 s. A StatefulSet's pod name is such a name, a Deployment's is none.
     """
 
     max_batch_events: int = Field(default=100, ge=1, le=100)
@@ -144,6 +149,7 @@ class ForwarderSettings(Section):
     dead_letter_ratio: float = Field(default=0.1, ge=0, le=1)
     dead_letter_window: int = Field(default=1000, ge=1, le=1_000_000)
     dead_letter_run: int = Field(default=50, ge=0, le=1_000_000)
+    instance: Instance | None = None
 
 
 class AccountSettings(Section):

@@ -129,8 +129,11 @@ class EmbeddedBroker(Broker):
         parts.caretaker.start()
         return owner
 
-    async def subscribe(self, group: str, topics: Sequence[str], listener: RebalanceListener) -> EmbeddedSubscription:
+    async def subscribe(
+        self, group: str, topics: Sequence[str], listener: RebalanceListener, *, instance: str | None = None
+    ) -> EmbeddedSubscription:
         """As the interface says. Raises UnknownTopic, Unavailable."""
+        del instance  # there is nothing to save: a member that comes back finds its partitions as soon as it asks
         parts = self._parts
         subscription = await join_group(parts, group, topics, listener, self._subscriptions.discard)
         self._subscriptions.add(subscription)

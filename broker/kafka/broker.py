@@ -116,7 +116,9 @@ class KafkaBroker(Broker):
         self._transactionals.append(transactional)
         return transactional
 
-    async def subscribe(self, group: str, topics: Sequence[str], listener: RebalanceListener) -> Subscription:
+    async def subscribe(
+        self, group: str, topics: Sequence[str], listener: RebalanceListener, *, instance: str | None = None
+    ) -> Subscription:
         """Join a group, which goes on while the member polls; see the interface. Raises UnknownTopic, Unavailable."""
         subscription = KafkaSubscription(
             self._connection,
@@ -127,6 +129,7 @@ class KafkaBroker(Broker):
             topics=topics,
             partitions=len(await self._all(topics)),
             listener=listener,
+            instance=instance,
         )
         await subscription.join()
         self._subscriptions.append(subscription)

@@ -36,6 +36,8 @@ METADATA_BYTES = 4_000
 
 _SESSION_SECONDS = 6.0
 """After how long a silent member is thrown out."""
+_STATIC_SESSION_SECONDS = 45.0
+"""The same of one with a name of its own: as long as a restart may take."""
 
 _BUFFER_BYTES = 24 * 1024 * 1024
 _LEAST_FETCH_BYTES = 64 * 1024
@@ -56,6 +58,7 @@ class KafkaSubscription(Subscription):
     """See `broker.interface.Subscription`. Life: `join` (by KafkaBroker) → as there.
 
     `partitions` is how many there are to share among the members: so many share the memory for what is fetched ahead.
+    With an `instance` it is a static member (KIP-345).
     """
 
     def __init__(
@@ -69,6 +72,7 @@ class KafkaSubscription(Subscription):
         topics: Sequence[str],
         partitions: int,
         listener: RebalanceListener,
+        instance: str | None = None,
     ) -> None:
         self._connection = connection
         self._admin = admin
@@ -78,6 +82,8 @@ class KafkaSubscription(Subscription):
         self._topics = list(topics)
         self._partitions = max(1, partitions)
         self._listener = listener
+        self._instance = instance
+        self._session_seconds = _SESSION_SECONDS if instance is None else _STATIC_SESSION_SECONDS
         self._consumer: Any = None
         self._rebalance = Rebalance(group, admin)
         self._owned: dict[TopicPartition, Assignment] = {}
@@ -101,13 +107,14 @@ class KafkaSubscription(Subscription):
             AIOKafkaConsumer(
                 **self._connection.arguments(),
                 group_id=self._group,
+                group_instance_id=self._instance,
                 enable_auto_commit=False,
                 auto_offset_reset="none",
                 isolation_level="read_committed",
                 request_timeout_ms=REQUEST_TIMEOUT_MS,
                 metadata_max_age_ms=5_000,
                 heartbeat_interval_ms=1_000,
-                session_timeout_ms=int(_SESSION_SECONDS * 1000),
+                session_timeout_ms=int(self._session_seconds * 1000),
                 rebalance_timeout_ms=int(REBALANCE_SECONDS * 1000),
                 max_poll_interval_ms=300_000,
                 fetch_max_wait_ms=min(500, max(100, self._partitions)),
@@ -187,7 +194,7 @@ class KafkaSubscription(Subscription):
         """See the interface."""
         if self._consumer is None or self._rebalance.moved_on or not inside.is_member(self._consumer):
             return float("-inf")
-        return self._last_heard() + _SESSION_SECONDS
+        return self._last_heard() + self._session_seconds
 
     async def close(self) -> None:
         """See the interface. What the listener raises is logged: there is nobody to hand it to."""

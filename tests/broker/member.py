@@ -43,8 +43,8 @@ class Member(RebalanceListener):
         assert self._subscription is not None, "not started"
         return self._subscription
 
-    async def start(self, broker: Broker, group: str, *topics: str) -> Member:
-        self._subscription = await broker.subscribe(group, topics, self)
+    async def start(self, broker: Broker, group: str, *topics: str, instance: str | None = None) -> Member:
+        self._subscription = await broker.subscribe(group, topics, self, instance=instance)
         self._polling = asyncio.create_task(self._poll(), name=f"member {self.name}")
         return self
 

@@ -154,6 +154,50 @@ async def test_who_was_thrown_out_unnoticed_cannot_commit(backend: Backend, brok
     await member.stop()
 
 
+async def test_a_member_with_a_name_of_its_own_restarts_unnoticed(backend: Backend, broker: Broker) -> None:
+    topic, group = await backend.topic(broker, 2), backend.group()
+    publisher = await broker.publisher()
+    for n in range(2):
+        await publisher.publish(topic, n, numbered(0, 10))
+    restarted, other = Member("restarted"), Member("other")
+    for member in (restarted, other):
+        member.on_revoked = member.commit_read
+    await restarted.start(broker, group, topic, instance="forwarder-0")
+    await restarted.until_owned(2)
+    await other.start(await backend.open(), group, topic, instance="forwarder-1")
+    await eventually(lambda: len(restarted.owned) == len(other.owned) == 1, "a partition each")
+    await eventually(lambda: restarted.total() + other.total() == 20, "every record once")
+    (mine,) = restarted.owned
+    before = list(other.history)
+    await restarted.stop()
+    await publisher.publish(topic, mine.partition, numbered(10, 5))
+    again = await Member("again").start(await backend.open(), group, topic, instance="forwarder-0")
+    await again.until_read(5)
+    assert again.values(mine) == [b"%d" % n for n in range(10, 15)]
+    await again.commit_read([mine])
+    await other.until_polled(3)
+    assert other.history == before, "the other one noticed nothing"
+    assert again.subscription.held_until() > time.monotonic() + 30
+    await again.stop()
+    await other.stop()
+
+
+async def test_of_two_with_one_name_the_older_can_commit_no_more(backend: Backend, broker: Broker) -> None:
+    topic, group = await backend.topic(broker), backend.group()
+    publisher = await broker.publisher()
+    await publisher.publish(topic, 0, numbered(0, 10))
+    older = await Member("older").start(broker, group, topic, instance="forwarder-0")
+    await older.until_read(10)
+    await older.stop_polling()
+    newer = await Member("newer").start(await backend.open(), group, topic, instance="forwarder-0")
+    await newer.until_owned(1)
+    with pytest.raises(Fenced):
+        await older.commit_read(list(older.owned))
+    assert (await broker.committed(group, [topic]))[TopicPartition(topic, 0)] is None
+    await older.subscription.close()
+    await newer.stop()
+
+
 async def test_a_position_that_retention_overtook_is_reported_and_not_read(
     backend: Backend, broker: Broker, kafka: RunningKafka
 ) -> None:
