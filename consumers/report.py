@@ -83,11 +83,13 @@ class Report:
         """Tell that records were dead-lettered: how many for which reason, and where the first of them stands."""
         self._dead_lettered.inc(len(letters))
         first = letters[0].record
+        reasons = Counter(letter.reason for letter in letters)
+        get_current_span().add_event("dead-lettered", {str(reason): count for reason, count in reasons.items()})
         self._log.warning(
             "dead-lettered",
             storefront=self._storefront,
             events=len(letters),
-            reasons=dict(Counter(letter.reason for letter in letters)),
+            reasons=dict(reasons),
             first=f"{first.topic}/{first.partition}/{first.offset}",
         )
 

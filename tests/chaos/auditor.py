@@ -13,7 +13,8 @@ from tests.chaos.world import Balance
 if TYPE_CHECKING:
     from tests.chaos.world import World
 
-PAUSE_SECONDS = 1.0
+PAUSE_SECONDS = 0.2
+"""A sample itself takes a second or two."""
 
 
 class Auditor:

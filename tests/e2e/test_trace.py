@@ -86,7 +86,7 @@ async def test_a_batch_is_a_span_that_links_the_requests_of_its_events(
 ) -> None:
     requests = [(["a1", "a2"], {"traceparent": PARENTS[0], "tracestate": "shop=1"}), (["a3"], {})]
     await send(town, [*requests, (["a4"], {"traceparent": PARENTS[1]}), (["a5"], {"traceparent": "00-0-0-00"})])
-    town.sink.say(Say(500))
+    town.sink.say(Say(500), Say(200, {"ok": True, "errors": ["events[1]: no"]}))
     async with town.forwarder():
         (span,) = await spans(exporter, 1)
     topic = events_topic(town.names[0])
@@ -96,11 +96,12 @@ async def test_a_batch_is_a_span_that_links_the_requests_of_its_events(
     attributes = dict(span.attributes or {})
     assert attributes["messaging.batch.message_count"] == 5
     assert attributes["messaging.destination.name"] == topic
-    tries = [dict(each.attributes or {}) for each in span.events]
+    *tries, letters = [dict(each.attributes or {}) for each in span.events]
     assert [(each["status"], each["outcome"], each["attempt"]) for each in tries] == [
         (500, "server_error", 1),
-        (200, "delivered", 2),
+        (200, "partly_refused", 2),
     ]
+    assert letters == {"refused_by_name": 1}
     assert "traceparent" not in town.sink.got[0].headers
 
 
