@@ -352,12 +352,20 @@ async def test_whatever_the_api_does_each_key_first_arrives_in_order_and_all_is_
     chance = seeded(seed)
     poison = {f"{key}7" for key in "aceg"}
     pace = Say(429, {"error": "slow down"}, {"Retry-After": "2"})
-    faults = [TROUBLE, HTML, RESET, Say(503), pace, Say(403, {"code": "USAGE_EXCEEDED"}), Say(404)]
+    exhausted = {"RateLimit-Limit": "1000", "RateLimit-Remaining": "0", "RateLimit-Reset": "5"}
+    faults = [
+        *(TROUBLE, HTML, RESET, Say(503), pace, Say(403, {"code": "USAGE_EXCEEDED"}), Say(404)),
+        *(Say(503, b"", {"Retry-After": "3"}), Say(429, {"error": "slow down"}, exhausted)),
+    ]
 
     def answer(got: Got) -> Say:
         bad = [index for index, name in enumerate(got.names) if name in poison]
         if chance.random() < 0.3:
             return chance.choice(faults)
+        if chance.random() < 0.1:
+            wanting = {index for index in range(len(got.names)) if chance.random() < 0.5 and index not in bad}
+            quota = [f"events[{index}]: Ecommerce event quota exceeded" for index in wanting]
+            return Say(200, {"ok": True, "errors": [*quota, *(f"events[{index}]: no" for index in bad)]})
         if bad and chance.random() < 0.5:
             return REFUSED
         if bad:
