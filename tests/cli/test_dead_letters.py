@@ -10,18 +10,22 @@ from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 import pytest
 
+from broker.interface import LogRange, TopicPartition
 from cli import main as command_line
+from cli.dead_letters.places import missing
 from consumers.dead_letters import Reason
+from consumers.letter_search import Found
 from consumers.letters import Place, Settled
 from tests.cli.events import log_of
 from tests.cli.letters import bury, events, settle
 from tests.cli.sluice import Done, Installation, install
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Collection, Mapping
     from pathlib import Path
 
     from broker.interface import Broker
+    from runtime.errors import OperatorError
 
 R = TypeVar("R")
 
@@ -147,6 +151,26 @@ def test_what_is_not_there_is_one_clear_line(desk: Desk, place: str, code: int, 
         done = desk(command, place)
         assert done.code == code
         assert told in done.err.splitlines()[-1]
+
+
+def test_one_that_has_expired_is_told_as_such(desk: Desk) -> None:
+    async def expired(broker: Broker) -> OperatorError | None:
+        await leave(broker)
+
+        async def later(topics: Collection[str]) -> Mapping[TopicPartition, LogRange]:
+            return {TopicPartition(topic, 0): LogRange(5, 9) for topic in topics}
+
+        desk.monkeypatch.setattr(broker, "log_ranges", later)
+        return await missing(broker, Found(), [Place(0, 4)])
+
+    assert str(desk.on_log(expired)) == "dead letter 0/4 has expired: they are kept for 40 days"
+
+
+def test_what_settles_a_letter_is_none(desk: Desk) -> None:
+    places = desk.on_log(leave)
+    place = places["a0"]._replace(offset=places["a0"].offset + 2)
+    told = f"sluice: {place} is no dead letter: what stands there settles one, or Sluice did not write it\n"
+    assert desk("show", str(place)).err == told
 
 
 def test_a_replay_keeps_the_order_of_each_key_and_settles_every_copy(desk: Desk) -> None:

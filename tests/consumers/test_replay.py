@@ -158,3 +158,28 @@ def test_what_is_in_memory_at_a_time_is_bounded() -> None:
         [1, 2],
     ]
     assert list(replay._rounds([])) == []
+
+
+@EMBEDDED_SUFFICES
+async def test_a_kill_between_publishing_and_settling_repeats_and_loses_nothing(
+    town: Town, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    letters = await found(town)
+
+    class KilledError(Exception):
+        pass
+
+    async def killed(*_: object) -> None:
+        raise KilledError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(replay.Settler, "_write", killed)
+        with pytest.raises(KilledError):
+            await replayed(town, letters)
+    assert len((await found(town)).unsettled()) == 6
+    assert await replayed(town, letters) == Progress(settled=6)
+    await settled(town)
+    assert sorted(arrivals(town)) == sorted(NAMES * 2)
+    for key in "ab":
+        mine = [name for name in NAMES if name[0] == key]
+        assert list(dict.fromkeys(name for name in arrivals(town) if name[0] == key)) == mine
