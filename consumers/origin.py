@@ -61,6 +61,7 @@ class Origin:
         self._out = 0
         self._closed = False
         self._probing = False
+        self._guessed = True
 
     @property
     def closed(self) -> bool:
@@ -131,14 +132,15 @@ class Origin:
         self._remaining = 0.0
         self._closed = True
         self._probing = False
+        self._guessed = False
 
     def _take_over(self, ends_at: float, left: int) -> None:
-        another = self._ends_at == math.inf or ends_at > self._ends_at + _SAME_WINDOW_SECONDS
-        if another or self._probing:
-            self._probing = False
+        later = ends_at - self._ends_at
+        if self._guessed or self._probing or later > _SAME_WINDOW_SECONDS:
+            self._guessed = self._probing = False
             self._ends_at = ends_at
             self._remaining = float(left)
-        else:
+        elif later >= -_SAME_WINDOW_SECONDS:
             # Answers overtake each other: of those about one window, the least counts.
             self._ends_at = min(self._ends_at, ends_at)
             self._remaining = min(self._remaining, left)
@@ -170,6 +172,7 @@ class Origin:
             self._probing = self._probing or self._closed
             self._closed = False
             self._remaining = 1.0 if self._probing else self._limit
+            self._guessed = True
             self._ends_at = now + self._window
         rate = self._rate(now)
         gained = math.inf if rate == math.inf else (now - self._filled_at) * rate

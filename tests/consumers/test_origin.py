@@ -261,6 +261,20 @@ async def test_a_closed_origin_opens_again_when_answers_tell_nothing_any_more() 
         origin.sent("a")
 
 
+async def test_an_answer_about_a_window_that_is_over_says_nothing_of_the_present_one() -> None:
+    clock = ManualClock()
+    origin = Origin(None, clock)
+    for _ in range(3):
+        origin.sent("a")
+    origin.answered(DELIVERED, Allowance(100, 90, 60))
+    origin.answered(DELIVERED, Allowance(100, 0, 1))
+    assert origin.admits("a")
+    origin.answered(DELIVERED, Allowance(100, 1, 60))
+    origin.sent("a")
+    assert not origin.admits("a")
+    assert origin.opens_at("a") == pytest.approx(clock.monotonic() + 60)
+
+
 async def test_a_429_of_one_key_closes_no_origin() -> None:
     origin = Origin(None, ManualClock())
     origin.sent("a")
