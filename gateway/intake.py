@@ -44,36 +44,14 @@ class Pending(NamedTuple):
     failure: BrokerError | None
 
 
-class _Lane(NamedTuple):
-    """Records of one partition, and the places of their events among those that were handed over."""
-
-    places: list[int]
-    messages: list[Message]
-
-    def parted(self, events: Sequence[AnyEvent]) -> Iterator[tuple[bool, _Lane]]:
-        """Yield those that are precious, and those that are not and must not come by their company into the room that is kept for such."""
-        precious = [events[place].event_type in PRECIOUS for place in self.places]
-        if len({*precious}) == 1:
-            yield precious[0], self
-            return
-        for wanted in (False, True):
-            chosen = [each is wanted for each in precious]
-            yield (
-                wanted,
-                _Lane(
-                    list(itertools.compress(self.places, chosen)),
-                    list(itertools.compress(self.messages, chosen)),
-                ),
-            )
-
-
 class _Shared(NamedTuple):
     """A call of the publisher that several requests share."""
 
     topic: str
     partition: int
     precious: bool
-    lane: _Lane
+    places: list[int]
+    messages: list[Message]
 
 
 class Intake:
@@ -109,11 +87,17 @@ class Intake:
         names = map(request_id.encode().__add__, map(PLACES.__getitem__, good.places))
         # Those without a key stay together.
         spread = itertools.repeat(next(self._spread))
+        lanes: dict[int, list[Message]] = {}
+        for partition, message in self._records(storefront, good.values, good.events, names, spread):
+            lane = lanes.get(partition)
+            if lane is None:
+                lanes[partition] = [message]
+            else:
+                lane.append(message)
         try:
-            for partition, lane in self._lanes(storefront, good.values, good.events, names, spread).items():
-                messages = lane.messages
+            for partition, messages in lanes.items():
                 if client:
-                    messages = [(key, value, [*headers, *client]) for key, value, headers in messages]
+                    messages = [(key, value, [*headers, *client]) for key, value, headers in messages]  # noqa: PLW2901 - the common case copies nothing
                 futures.append(self._publisher.publish(storefront.topic, partition, messages, precious=precious))
             if events.refused:
                 futures.append(self._reject(storefront, events.refused, request_id, precious=precious))
@@ -133,29 +117,35 @@ class Intake:
         the requests of each call, by their places, when they are on stable storage, or why they are not; perhaps before this returns.
         """
         names = [request_id.encode() + PLACES[0] for request_id in request_ids]
-        lanes = self._lanes(storefront, values, events, names, self._spread)
-        for partition, lane in lanes.items():
-            for precious, part in lane.parted(events):
-                self._publish_shared(_Shared(storefront.topic, partition, precious, part), landed)
+        calls: dict[tuple[int, bool], _Shared] = {}
+        records = self._records(storefront, values, events, names, self._spread)
+        for place, (partition, message) in enumerate(records):
+            # What may not use the room that the spool keeps back must not come into it by its company.
+            precious = events[place].event_type in PRECIOUS
+            shared = calls.get((partition, precious))
+            if shared is None:
+                calls[partition, precious] = _Shared(storefront.topic, partition, precious, [place], [message])
+            else:
+                shared.places.append(place)
+                shared.messages.append(message)
+        for shared in calls.values():
+            self._publish_shared(shared, landed)
 
     def _publish_shared(self, shared: _Shared, landed: Landed) -> None:
         try:
-            future = self._publisher.publish(
-                shared.topic, shared.partition, shared.lane.messages, precious=shared.precious
-            )
+            future = self._publisher.publish(shared.topic, shared.partition, shared.messages, precious=shared.precious)
         except Exception as error:  # noqa: BLE001 - whatever it is, they are told
             self._shared_landed(shared, error, landed)
         else:
             future.add_done_callback(lambda done: self._shared_landed(shared, done.exception(), landed))
 
     def _shared_landed(self, shared: _Shared, error: BaseException | None, landed: Landed) -> None:
-        lane = shared.lane
-        if isinstance(error, RecordTooLarge) and len(lane.places) > 1:
+        if isinstance(error, RecordTooLarge) and len(shared.places) > 1:
             # Nothing of the call was taken, and only one of them need be to blame.
-            for place, message in zip(*lane, strict=True):
-                self._publish_shared(shared._replace(lane=_Lane([place], [message])), landed)
+            for place, message in zip(shared.places, shared.messages, strict=True):
+                self._publish_shared(shared._replace(places=[place], messages=[message]), landed)
         else:
-            landed(lane.places, error)
+            landed(shared.places, error)
 
     def delete_user(self, storefront: Storefront, user_id: str, request_id: str, more: ClientHeaders = ()) -> Pending:
         """Hand over that a user is to be forgotten, behind all that was accepted of that user (RECORDS §1); never waits."""
@@ -202,22 +192,21 @@ class Intake:
                 raise error
         return None if failure is None else self.refusal(failure, pending.storefront, pending.request_id)
 
-    def _lanes(
+    def _records(
         self,
         storefront: Storefront,
         values: Sequence[bytes],
         events: Sequence[AnyEvent | Identified],
         names: Iterable[bytes],
         spread: Iterator[int],
-    ) -> dict[int, _Lane]:
-        """Make the record of each event, by partition. `names`: their ids, but for those of `HAVE_OWN_IDS`; `spread` counts those without
-        a key. One loop and no call of our own in it but for what is rare: this is done for every event there is.
+    ) -> Iterator[tuple[int, Message]]:
+        """Make the record of each event, and say to which partition it belongs. `names`: their ids, but for those of `HAVE_OWN_IDS`;
+        `spread` counts those without a key.
         """
         time = (TIME, self._now())
         partitions = storefront.partitions
         source_header = storefront.source_header
-        lanes: dict[int, _Lane] = {}
-        for place, (value, event, name) in enumerate(zip(values, events, names, strict=True)):
+        for value, event, name in zip(values, events, names, strict=True):
             text = event.user_id or event.cart_id or event.transaction_id
             if text:
                 key = text.encode()
@@ -228,12 +217,7 @@ class Intake:
             kind = event.event_type
             own = own_id(storefront.name, value, event) if kind in HAVE_OWN_IDS else name
             headers = [SPECVERSION_HEADER, (ID, own), source_header, TYPE_HEADERS[kind], time, CONTENT_TYPE_HEADER]
-            lane = lanes.get(partition)
-            if lane is None:
-                lane = lanes[partition] = _Lane([], [])
-            lane.places.append(place)
-            lane.messages.append((key, value, headers))
-        return lanes
+            yield partition, (key, value, headers)
 
     def _reject(
         self, storefront: Storefront, refused: Iterable[Refused], request_id: str, *, precious: bool

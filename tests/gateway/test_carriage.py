@@ -152,7 +152,7 @@ async def test_what_is_not_durable_is_said_to_each(gateway: Gateway, known: Head
     assert gateway.metric("sluice_gateway_in_flight_bytes") == 0
 
 
-@pytest.mark.parametrize("where", ["_lanes", "_publish_shared"])
+@pytest.mark.parametrize("where", ["_records", "_publish_shared"])
 async def test_a_fault_of_ours_is_an_answer_too(
     gateway: Gateway, known: Head, monkeypatch: pytest.MonkeyPatch, where: str
 ) -> None:
