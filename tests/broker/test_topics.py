@@ -92,3 +92,9 @@ async def test_unknown_topics_are_named(backend: Backend, broker: Broker) -> Non
         await broker.log_ranges([known, unknown])
     with pytest.raises(UnknownTopic, match=unknown):
         await broker.committed(backend.group(), [unknown, known])
+
+
+async def test_a_log_says_which_it_is(backend: Backend, broker: Broker) -> None:
+    identity = await broker.identity()
+    assert identity
+    assert await (await backend.open()).identity() == identity
