@@ -227,7 +227,8 @@ class Metrics:
             for kind in QUOTA_KINDS:
                 self.forwarder_quota_errors_total.labels(storefront, kind)
             for reason in PAUSE_REASONS:
-                self.forwarder_paused.labels(storefront, reason)
+                # A forwarder that begins anew, for a changed configuration, may find gone what held it before.
+                self.forwarder_paused.labels(storefront, reason).set(0)
             for metric in (
                 self.forwarder_in_flight,
                 self.forwarder_backlog_seconds,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
+from consumers.report import Report
 from consumers.steering import change, read_commands
 from schemas.commands import Parked, StorefrontCommand
 from tests.consumers.shop import open_shop
@@ -106,6 +107,14 @@ async def test_a_pause_keeps_the_place_and_memory_bounded(sink: Sink) -> None:
         shop.route.brake.heard(StorefrontCommand(resume="x"))
         await shop.until(lambda: shop.finished)
         assert shop.committable() == (3, 3, 0)
+
+
+async def test_a_forwarder_that_begins_anew_tells_only_what_holds_it_now(sink: Sink) -> None:
+    async with open_shop(sink) as shop:
+        shop.route.brake.heard(StorefrontCommand(state="paused", by="ann"))
+        assert paused(shop, "manual")
+        Report(shop.name, shop.metrics, shop.clock, shop.process.log)
+        assert not paused(shop, "manual")
 
 
 def is_paused(forwarder: Forwarding, town: Town, reason: str) -> bool:
