@@ -173,7 +173,11 @@ class Courier:
                         # While the storefront rests, the gate alone decides when the next request goes out.
                         failures += 1
                 if flight.withdrawn:
+                    self.doubts.left(part.doubt)
                     return ()
+        except asyncio.CancelledError:
+            self.doubts.left(part.doubt)
+            raise
         finally:
             self.doubts.settled(part.doubt)
 
@@ -192,6 +196,7 @@ class Courier:
                 answer = await self._ingestion.post(request)
         except asyncio.CancelledError:
             self._report.given_up(len(part.records))
+            part.doubt = part.doubt or self.doubts.about(part.records, started)
             raise
         finally:
             flight.busy = False

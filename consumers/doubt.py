@@ -61,6 +61,11 @@ class Doubts:
         if doubt is not None:
             self._open.discard(doubt)
 
+    def left(self, doubt: Doubt | None) -> None:
+        """Tell that whoever reads these records next is to settle it, and knows nothing of it."""
+        if doubt is not None:
+            self._report.left_in_doubt(doubt.records, self._clock.monotonic() - doubt.since)
+
     def look(self) -> None:
         """Name those whose day is over; to be called every now and then."""
         if not self._open:

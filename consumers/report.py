@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import math
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
@@ -39,12 +40,16 @@ class Report:
         self._possible_duplicates = metrics.forwarder_possible_duplicates_total.labels(storefront)
         self._mismatches = metrics.forwarder_accepted_mismatch_total.labels(storefront)
         self._reason: str | None = None
+        self.trouble = -math.inf
+        """When a request last came to nothing, on the monotonic clock."""
 
     def request(
         self, events: int, size: int, answer: Answer | NoAnswer, outcome: Outcome, attempt: int, seconds: float
     ) -> None:
         """Tell of one request: `events` in a body of `size` bytes, what came of it, which try it was, how long it took."""
         self._outcomes[outcome.kind].inc()
+        if outcome.action is not Action.SETTLE:
+            self.trouble = self._clock.monotonic()
         self._metrics.forwarder_batch_events.observe(events)
         if outcome.in_doubt:
             self._possible_duplicates.inc(events)
@@ -103,7 +108,17 @@ class Report:
             "purchases or refunds may be counted twice: the API forgets their ids after 24 h, and until now nothing could be sent again",
             storefront=self._storefront,
             transactions=len(transactions),
-            places=[f"{record.topic}/{record.partition}/{record.offset}" for record in transactions],
+            places=_places(transactions),
+        )
+
+    def left_in_doubt(self, transactions: Sequence[Record], seconds: float) -> None:
+        """Tell of purchases and refunds that may have been taken so many seconds ago, and are left to whoever reads them next."""
+        self._log.warning(
+            "purchases or refunds that may have been taken are left to the next forwarder",
+            storefront=self._storefront,
+            transactions=len(transactions),
+            places=_places(transactions),
+            first_sent_seconds_ago=round(seconds, 1),
         )
 
     def usage(self, percent: int | None) -> None:
@@ -130,3 +145,7 @@ class Report:
             probe = {"probe_in_seconds": round(rest_seconds, 1)} if math.isfinite(rest_seconds) else {}
             self._log.warning("storefront rests", storefront=self._storefront, reason=reason, **probe)
         self._reason = reason
+
+
+def _places(records: Sequence[Record]) -> list[str]:
+    return [f"{record.topic}/{record.partition}/{record.offset}" for record in records]

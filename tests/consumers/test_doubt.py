@@ -117,3 +117,19 @@ async def test_a_request_given_up_at_a_withdrawal_may_be_a_duplicate(sink: Sink)
         await shop.route.withdraw([0], 0.01)
         assert shop.count("forwarder_possible_duplicates_total") == 2
         never.set()
+
+
+@pytest.mark.parametrize("answered", [False, True])
+async def test_transactions_in_doubt_that_are_left_to_the_next_forwarder_are_named(sink: Sink, answered: bool) -> None:  # noqa: FBT001 - a column of the table
+    never = asyncio.Event()
+    sink.say(RESET if answered else Say(after=never))
+    sink.answer = lambda _got: QUOTA
+    async with open_shop(sink) as shop:
+        shop.feed_records([sold(0, "a1"), seen(1, "b1")])
+        await shop.until(lambda: shop.lines("batch") if answered else sink.open == 1)
+        await shop.advance(90)
+        await shop.route.withdraw([0], 0.05)
+        [line] = shop.lines("purchases or refunds that may have been taken are left to the next forwarder")
+        assert line["places"] == ["ecommerce.events.acme/0/0"]
+        assert line["first_sent_seconds_ago"] == pytest.approx(90, abs=1)
+        never.set()
