@@ -11,7 +11,7 @@ from aiohttp import web
 from aiohttp.streams import EMPTY_PAYLOAD
 from aiohttp.web_protocol import RequestHandler, _ErrInfo
 
-from gateway.connections import connections_granted
+from gateway.connections import claim_connections
 from gateway.errors import Refusal
 from gateway.outbox import Outbox
 from gateway.patience import BodyUnreadable, BodyWatch, Patience, SenderTooSlow
@@ -338,7 +338,7 @@ def make_server(
         patience or Patience(),
         told,
         express,
-        connections_granted() if max_connections is None else max_connections,
+        claim_connections() if max_connections is None else max_connections,
         access_log=None,
         auto_decompress=False,
         keepalive_timeout=KEEP_ALIVE_SECONDS,

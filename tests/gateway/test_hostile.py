@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import resource
+import subprocess
+import sys
 import time
 from typing import TYPE_CHECKING
 
 import pytest
 from aiohttp import web
 
-from gateway.connections import MAX_CONNECTIONS, connections_granted
+from gateway.connections import MAX_CONNECTIONS, claim_connections
 from gateway.patience import Patience
 from gateway.server import make_server
 from tests.gateway.conftest import TRACK
@@ -275,11 +277,29 @@ async def test_idle_connections_keep_nobody_out(
         assert (await busy.first()).status == 200
 
 
-def test_connections_leave_files_for_everything_else() -> None:
-    files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    granted = connections_granted()
-    assert 0 < granted <= MAX_CONNECTIONS
-    assert files == resource.RLIM_INFINITY or granted < files
+@pytest.mark.parametrize("hard", [1500, None], ids=["few are granted", "more are granted than asked for"])
+def test_connections_leave_files_for_everything_else(hard: int | None) -> None:
+    before, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if hard is None:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (1024, most))
+        try:
+            connections = claim_connections()
+            files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (before, most))
+        assert files > 1024 or most == 1024
+    else:
+        # A hard limit that is lowered stays lowered: in a process of its own.
+        asked = (
+            f"import resource; resource.setrlimit(resource.RLIMIT_NOFILE, (1024, {hard}));"
+            "from gateway.connections import claim_connections;"
+            "print(claim_connections(), resource.getrlimit(resource.RLIMIT_NOFILE)[0])"
+        )
+        said = subprocess.run([sys.executable, "-c", asked], capture_output=True, check=True)  # noqa: S603 - ours
+        connections, files = map(int, said.stdout.split())
+        assert files == hard
+    assert 0 < connections <= MAX_CONNECTIONS
+    assert connections < files
 
 
 async def test_a_sender_that_breaks_off_is_no_fault_of_ours(
