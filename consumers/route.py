@@ -67,6 +67,15 @@ class Route:
         """Whether more should be read. Records that lie about grow cold: reading far ahead made everything slower by half."""
         return self._lane.ready < self._enough
 
+    def excuse(self, seconds: float) -> bool:
+        """Whether something keeps this storefront's events back that is told elsewhere: a rest, a pause by hand, its turn at the origin,
+        or that a request came to nothing in the last `seconds`.
+        """
+        now = self._clock.monotonic()
+        opens_at = self._gate.opens_at()
+        awaits_its_turn = opens_at is not None and opens_at > now
+        return not self.flowing or awaits_its_turn or now - self._report.trouble <= seconds
+
     def assign(self, trackers: Mapping[int, Tracker]) -> None:
         """Take on partitions, each with the tracker of this assignment."""
         self._lane.assign(trackers)

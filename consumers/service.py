@@ -20,6 +20,7 @@ from consumers.gauges import Gauges
 from consumers.ingestion import Ingestion
 from consumers.lane import Lane
 from consumers.origin import origins, place_of
+from consumers.progress import Progress
 from consumers.report import Report
 from consumers.room import Room
 from consumers.route import Route
@@ -62,7 +63,8 @@ def topics(settings: Settings) -> list[TopicSpec]:
 async def main(settings: Settings, process: Process) -> None:
     """Forward until the process is asked to stop, then drain.
 
-    Readiness is about this process: a broker that does not answer, an offset that is not in its log. A storefront
+    Readiness is about this process: a broker that does not answer, an offset that is not in its log, records that
+    nobody moves. A storefront
     that rests is no reason; that is what `sluice_forwarder_paused` tells. Raises OperatorError when a topic is
     missing that must not be created.
     """
@@ -113,12 +115,15 @@ async def build(broker: Broker, settings: Settings, process: Process, stack: Asy
         FORWARDER_GROUP, list(by_topic), assignments, instance=settings.forwarder.instance
     )
     assignments.use(subscription)
-    for work in (Gauges(broker, settings, routes, process).run(), wishes.follow(), brakes.run()):
+    progress = Progress(lambda: assignments.trackers, by_topic, broker.log_ranges, process.clock, process.log)
+    gauges = Gauges(broker, settings, routes, process)
+    for work in (gauges.run(), wishes.follow(), brakes.run(), progress.run()):
         await stack.enter_async_context(_in_background(work, failures.append))
     forwarder = Forwarder(subscription, assignments, by_topic, Room(), process, failures)
     process.health.add("broker", forwarder.fault)
     process.health.add("dead letters", publisher.fault)
     process.health.add("offsets", assignments.fault)
+    process.health.add("progress", progress.fault)
     return forwarder
 
 

@@ -54,6 +54,11 @@ class Tracker:
         return self._low + len(self._marks)
 
     @property
+    def finished(self) -> int:
+        """The first offset of this assignment, and one more for each that is finished, in whatever order."""
+        return self.next_offset - self._pending
+
+    @property
     def span(self) -> int:
         """How many offsets lie between the first unfinished one and the last read: what a restart would read again at most."""
         self._advance()

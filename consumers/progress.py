@@ -1,0 +1,104 @@
+"""Whether what waits moves: the forwarder's own watch over itself, for readiness."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
+
+from broker.interface import BrokerError
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Collection, Mapping
+
+    from structlog.typing import FilteringBoundLogger
+
+    from broker.interface import LogRange, TopicPartition
+    from consumers.tracker import Tracker
+    from runtime.clock import Clock
+
+LOOK_SECONDS: Final = 15.0
+STUCK_SECONDS: Final = 120.0
+"""Much longer than a request may take, and the wait before it is tried again."""
+
+
+class Way(Protocol):
+    """Where a partition's records go."""
+
+    def excuse(self, seconds: float) -> bool:
+        """Whether something that is told elsewhere keeps records back, or did so in the last `seconds`."""
+
+
+class _Seen(NamedTuple):
+    """How far an assignment of a partition had come, and since when it stands there although records wait and nothing explains it."""
+
+    tracker: Tracker
+    finished: int
+    since: float
+
+
+class Progress:
+    """Looks every 15 s which of the owned partitions has records to deliver and delivers none.
+
+    That is a fault of ours, or of a library: a reader that hangs, a batch that is forgotten. A storefront that rests, is
+    paused, awaits its turn at its origin, or whose requests fail, is none. `trackers`: what is owned; `ways`: by topic;
+    `ranges` returns what the partitions of topics hold and raises BrokerError.
+    """
+
+    def __init__(
+        self,
+        trackers: Callable[[], Mapping[TopicPartition, Tracker]],
+        ways: Mapping[str, Way],
+        ranges: Callable[[Collection[str]], Awaitable[Mapping[TopicPartition, LogRange]]],
+        clock: Clock,
+        log: FilteringBoundLogger,
+    ) -> None:
+        self._trackers = trackers
+        self._ways = ways
+        self._ranges = ranges
+        self._clock = clock
+        self._log = log
+        self._seen: dict[TopicPartition, _Seen] = {}
+        self._stuck: tuple[TopicPartition, ...] = ()
+
+    def fault(self) -> str | None:
+        """Return what does not move, in an operator's words; None while all does."""
+        if not self._stuck:
+            return None
+        names = ", ".join(f"{topic}/{number}" for topic, number in self._stuck)
+        return (
+            f"records wait, nothing holds them back, and none was delivered for {STUCK_SECONDS:.0f} s or more: {names}"
+        )
+
+    async def run(self) -> None:
+        """Look for ever; to be cancelled. While the log cannot be asked, what was seen last stands: that it is away is told elsewhere."""
+        while True:
+            try:
+                await self.look()
+            except BrokerError as error:
+                self._log.debug("progress cannot be judged", error=str(error))
+            await self._clock.sleep(LOOK_SECONDS)
+
+    async def look(self) -> None:
+        """Look once. Raises BrokerError."""
+        topics = {partition.topic for partition in self._trackers()}
+        ranges = await self._ranges(topics) if topics else {}
+        now = self._clock.monotonic()
+        before, self._seen = self._seen, {}
+        # What is owned may have changed meanwhile.
+        for partition, tracker in self._trackers().items():
+            finished = tracker.finished
+            waits = partition in ranges and ranges[partition].end > finished
+            seen = before.get(partition)
+            if (
+                not waits
+                or seen is None
+                or (seen.tracker, seen.finished) != (tracker, finished)
+                or self._ways[partition.topic].excuse(LOOK_SECONDS)
+            ):
+                seen = _Seen(tracker, finished, now)
+            self._seen[partition] = seen
+        stuck = tuple(sorted(each for each, seen in self._seen.items() if now - seen.since >= STUCK_SECONDS))
+        if stuck and stuck != self._stuck:
+            self._log.error("nothing moves", partitions=[f"{topic}/{number}" for topic, number in stuck])
+        elif self._stuck and not stuck:
+            self._log.info("everything moves again")
+        self._stuck = stuck
