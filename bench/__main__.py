@@ -15,7 +15,7 @@ from pathlib import Path
 import click
 from rich.console import Console
 
-from bench.backlog import measure_backlog
+from bench.backlog import measure_backlog, measure_long_backlog
 from bench.edge import measure_edge
 from bench.exports import measure_exports, show_lags
 from bench.peers.measure import show_peers
@@ -25,6 +25,9 @@ from bench.table import show
 from tests.kafka.cluster import KafkaCluster
 
 PARTS = ("gateway", "peers", "forwarder", "exports")
+LONG_PARTS = ("backlog",)
+"""Measured only when asked for: they take minutes."""
+LATENCY_MS = 50
 WIDTH = 150
 """Columns of the tables where there is no terminal to ask."""
 
@@ -32,13 +35,23 @@ WIDTH = 150
 @click.command()
 @click.option("--seconds", default=4.0, show_default=True, help="Length of one load.")
 @click.option("--rounds", default=3, show_default=True, help="Loads of each kind, in alternation; medians are shown.")
-@click.option("--events", default=300_000, show_default=True, help="The forwarder's backlog.")
+@click.option("--events", default=600_000, show_default=True, help="The forwarder's backlog.")
+@click.option("--long", default=5_000_000, show_default=True, help="Events in `--only backlog`.")
 @click.option("--connections", default=100, show_default=True, help="Of the load with single events.")
-@click.option("--only", type=click.Choice(PARTS), multiple=True, help="What to measure; all of it without.")
+@click.option(
+    "--only", type=click.Choice(PARTS + LONG_PARTS), multiple=True, help="What to measure; without, all but backlog."
+)
 @click.option("--every", default="30s", show_default=True, help="Exports: the interval, or a cron expression.")
 @click.option("--concurrency", default=4, show_default=True, help="Exports: of each account, of which there are 50.")
 def main(  # one parameter for each option
-    seconds: float, rounds: int, events: int, connections: int, only: tuple[str, ...], every: str, concurrency: int
+    seconds: float,
+    rounds: int,
+    events: int,
+    long: int,
+    connections: int,
+    only: tuple[str, ...],
+    every: str,
+    concurrency: int,
 ) -> None:
     """Measure, and print tables."""
     console = Console(width=None if sys.stdout.isatty() else WIDTH)
@@ -61,7 +74,12 @@ def main(  # one parameter for each option
             place = places("peers")[0]
             show_peers(console, place, kafka.pids, directory, seconds=seconds, rounds=rounds, connections=connections)
         if "forwarder" in parts:
-            show(console, "Forwarder", measure_backlog(places("backlog"), directory, events=events, rounds=rounds))
+            rows = measure_backlog(places("drain"), directory, events=events, rounds=rounds)
+            slow = places("slow")[:1]
+            rows += measure_backlog(slow, directory, events=events // 3, rounds=rounds, latency_ms=LATENCY_MS)
+            show(console, "Forwarder", rows)
+        if "backlog" in parts:
+            show(console, "A large backlog", measure_long_backlog(places("backlog")[0], directory, events=long))
         if "exports" in parts:
             portfolio = Portfolio(50, 20, concurrency, {"schedule": every} if " " in every else {"every": every})
             lags = measure_exports(places("exports"), portfolio, directory, rounds=rounds)

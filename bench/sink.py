@@ -1,4 +1,6 @@
-"""An ingestion API that answers at once and keeps nothing: what the forwarder is measured against. `python -m bench.sink PORT`.
+"""An ingestion API that answers at once, or after so long, and keeps nothing: what the forwarder is measured against.
+
+`python -m bench.sink PORT [MILLISECONDS]`.
 
 It finds the end of a request by its Content-Length and counts on batches being sent whole; nothing of the body is looked at.
 """
@@ -16,9 +18,11 @@ ANSWER = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 
 
 
 class Sink(asyncio.Protocol):
-    """One connection."""
+    """One connection. Answers after `delay` seconds."""
 
-    def __init__(self) -> None:
+    def __init__(self, delay: float = 0.0) -> None:
+        self._delay = delay
+        self._loop = asyncio.get_running_loop()
         self._transport: asyncio.Transport | None = None
         self._missing = 0
         self._head = b""
@@ -45,14 +49,17 @@ class Sink(asyncio.Protocol):
         if self._missing <= 0:
             self._missing = 0
             assert self._transport is not None  # noqa: S101 - connected
-            self._transport.write(ANSWER)
+            if self._delay:
+                self._loop.call_later(self._delay, self._transport.write, ANSWER)
+            else:
+                self._transport.write(ANSWER)
 
 
-async def serve(port: int) -> None:
+async def serve(port: int, delay: float) -> None:
     """Serve until killed."""
-    server = await asyncio.get_running_loop().create_server(Sink, "127.0.0.1", port)
+    server = await asyncio.get_running_loop().create_server(lambda: Sink(delay), "127.0.0.1", port)
     await server.serve_forever()
 
 
 if __name__ == "__main__":
-    uvloop.run(serve(int(sys.argv[1])))
+    uvloop.run(serve(int(sys.argv[1]), int(sys.argv[2]) / 1000 if len(sys.argv) > 2 else 0.0))
