@@ -147,9 +147,17 @@ async def test_on_the_embedded_log(make_world: Callable[..., World], session: ai
 
 @pytest.mark.kafka
 @pytest.mark.skipif(SHORT, reason="three brokers take longer to start than the short cut lasts: make chaos")
+@pytest.mark.parametrize("named", [False, True], ids=["nameless", "named"])
 async def test_on_kafka(
-    make_world: Callable[..., World], start_kafka: Callable[..., KafkaCluster], session: aiohttp.ClientSession
+    make_world: Callable[..., World],
+    start_kafka: Callable[..., KafkaCluster],
+    session: aiohttp.ClientSession,
+    *,
+    named: bool,
 ) -> None:
     kafka = await asyncio.to_thread(start_kafka, BROKERS)
     world = make_world(shop_names("acme", "beta", "gamma"), Log(kafka.bootstrap_servers, replicas=BROKERS))
+    if named:
+        for name in FORWARDERS:
+            world.role(name).within = ["env", f"SLUICE_FORWARDER__INSTANCE={name}"]
     await _survive(world, session, kafka)
