@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import Final
 
 _TOLERANCE: Final = 2.0
-_SLACK_SECONDS: Final = 0.05
+_SLACK_SECONDS: Final = 0.1
 """So much more than usual is noise: our own event loop's, the network's."""
 _USUAL_GROWS_BY: Final = 0.03
 _USUAL_FALLS_BY: Final = 0.5
 _FAILING_SHARE: Final = 0.25
-_LONG_SECONDS: Final = 0.1
+_LONG_SECONDS: Final = 0.25
 """Below, it does not matter how much of the latency is of our own making."""
 _WORTH: Final = 0.75
 _TRIAL_EVERY: Final = 50

@@ -68,7 +68,7 @@ def test_an_api_that_queues_is_not_given_more_than_it_bears() -> None:
     late = api.limits[len(api.limits) // 2 :]
     assert max(late) <= 32
     assert min(late) >= 4
-    assert api.answered > 60 * 90, "160 a second is the most there is, with 8 out"
+    assert api.answered > 60 * 60, "160 a second is the most there is, with 8 out, and 20 with 64"
 
 
 @pytest.mark.parametrize("latency", [0.05, 0.3, 2.0])
