@@ -83,6 +83,7 @@ class Brake:
                 "storefront paused by hand",
                 storefront=self._storefront,
                 by=self._command.by,
+                why=self._command.why,
                 since=self._command.since,
             )
         elif reason == DEAD_LETTER_LIMIT and self.excess is None and self._command.parked is not None:

@@ -63,12 +63,13 @@ class Parked(msgspec.Struct, frozen=True, kw_only=True):
 class StorefrontCommand(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """All that is wanted of the forwarding of one storefront; each record replaces the one before.
 
-    `by` and `since` (RFC 3339, UTC) tell who paused it, and when. `parked`: a forwarder came to the limit of dead letters.
+    `by`, `why` and `since` (RFC 3339, UTC) tell who paused it, what for, and when. `parked`: a forwarder came to the limit of dead letters.
     `resume`: nonce, the limit counts anew from here on.
     """
 
     state: Literal["active", "paused"] = "active"
     by: str = ""
+    why: str = ""
     since: str = ""
     parked: Parked | None = None
     resume: str = ""

@@ -49,7 +49,8 @@ class View:
     def state(self) -> str:
         """The state in words."""
         if self.paused_for == MANUAL:
-            return f"paused by {self.command.by}" if self.command.by else "paused"
+            why = f": {self.command.why}" if self.command.why else ""
+            return (f"paused by {self.command.by}" if self.command.by else "paused") + why
         return "active" if self.paused_for is None else "parked: too many dead letters"
 
     @property
@@ -148,6 +149,7 @@ def data(view: View) -> dict[str, object]:
         "state": "active" if view.paused_for is None else "paused",
         "reason": view.paused_for,
         "by": view.command.by or None,
+        "why": view.command.why or None,
         "since": view.since,
         "error": None if parked is None else parked.error,
         "waiting": view.waiting,

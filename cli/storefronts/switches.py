@@ -35,8 +35,9 @@ class NoSuchStorefront(OperatorError):
 
 @click.command
 @click.argument("names", nargs=-1, required=True, metavar="NAME...")
+@click.option("--why", default="", metavar="TEXT", help="What for: `sluice storefronts list` and the log tell it.")
 @with_settings
-def pause(settings: Settings, names: Sequence[str]) -> None:
+def pause(settings: Settings, names: Sequence[str], *, why: str) -> None:
     """Forward nothing more of these storefronts until they are resumed.
 
     Events are accepted as ever and wait in their topic. Every forwarder obeys within a second, one that starts later before
@@ -46,7 +47,9 @@ def pause(settings: Settings, names: Sequence[str]) -> None:
     since = datetime.fromtimestamp(SystemClock().now(), UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
 
     def paused(command: StorefrontCommand) -> StorefrontCommand:
-        return command if command.state == "paused" else replace(command, state="paused", by=_who(), since=since)
+        if command.state == "paused":
+            return command
+        return replace(command, state="paused", by=_who(), why=why, since=since)
 
     asyncio.run(_change(settings, names, paused, "paused"))
 

@@ -53,14 +53,15 @@ def commands(sluice: Installation) -> dict[str, StorefrontCommand]:
 def test_a_storefront_is_paused_and_resumed_and_says_by_whom(
     sluice: Installation, storefronts: Callable[..., Done]
 ) -> None:
-    assert storefronts("pause", "shop") == Done(0, "shop: paused\n", "")
+    assert storefronts("pause", "shop", "--why", "they move") == Done(0, "shop: paused\n", "")
     first = commands(sluice)["shop"]
     storefronts("pause", "shop")
     assert commands(sluice)["shop"] == first, "who paused it first did"
     [row] = storefronts("list", "--json").objects()
     assert (row["state"], row["reason"], row["by"], row["since"]) == ("paused", "manual", first.by, first.since)
     assert "@" in first.by
-    assert f"paused by {first.by}" in storefronts("list").out
+    assert row["why"] == "they move"
+    assert f"paused by {first.by}: they move" in storefronts("list").out
     assert storefronts("resume", "shop") == Done(0, "shop: resumed\n", "")
     [row] = storefronts("list", "--json").objects()
     assert (row["state"], row["reason"], row["by"], row["since"]) == ("active", None, None, None)
@@ -86,6 +87,7 @@ def test_the_list_tells_what_waits_what_is_dead_and_why_it_is_parked(
             "state": "paused",
             "reason": "dead_letter_limit",
             "by": None,
+            "why": None,
             "since": "2026-01-02T03:04:05Z",
             "error": "items is required",
             "waiting": 3,
