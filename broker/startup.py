@@ -53,7 +53,9 @@ class Availability:
                 await _unless_stopped(process, process.clock.sleep(spread))
                 wait = min(wait * 2, LONGEST_WAIT_SECONDS)
             else:
-                if self.why is not None and wait > FIRST_WAIT_SECONDS:
+                if process.stopping.is_set():
+                    return done
+                if wait > FIRST_WAIT_SECONDS:
                     process.log.info("broker available")
                 self.why = None
                 return done

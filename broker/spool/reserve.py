@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
-import struct
 from typing import TYPE_CHECKING, Final, NamedTuple
-
-from broker.embedded.directory import DataDirectory, LogFile
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -19,8 +16,6 @@ _OF_THE_SPOOL: Final = 16
 _SPARE_BYTES: Final = 2 * MIB
 _COST: Final = 2
 """What is appended stands in the write-ahead log, and then in the database too."""
-# SQLite's file format of the write-ahead log, section 2: a page's size, the last frame's number, how many are copied.
-_INDEX: Final = struct.Struct("=14xHI76xI")
 _PATIENCE_SECONDS: Final = 12.0
 """Longer than an append that was let in can wait for the disk: it must not get what is given up."""
 
@@ -33,11 +28,10 @@ class Found(NamedTuple):
 
 
 class _Disk(NamedTuple):
-    """Bytes that are free for us; whether the reserve is there; how much a checkpoint has to copy."""
+    """Bytes that are free for us; whether the reserve is there."""
 
     free: int
     reserved: bool
-    to_copy: int
 
 
 class Reserve:
@@ -50,17 +44,17 @@ class Reserve:
     def __init__(self, path: Path, max_bytes: int, free: Callable[[Path], int] | None = None) -> None:
         self._path = path
         self._file = path / "reserve"
-        database = DataDirectory(path).database(LogFile.EVENTS)
-        self._index = database.with_name(database.name + "-shm")
         self.size = min(_LARGEST_BYTES, max_bytes // _OF_THE_SPOOL)
         self._spare = min(_SPARE_BYTES, self.size)
         self._free = free or _free
         self._low_since: float | None = None
 
-    def look(self, now: float) -> Found:
-        """Keep the reserve as it has to be at `now` (monotonic seconds); return what may be let in. Blocks. Raises OSError."""
+    def look(self, now: float, to_grow: int) -> Found:
+        """Keep the reserve as it has to be at `now` (monotonic seconds), when the next checkpoint needs `to_grow` bytes; return what may
+        be let in. Blocks. Raises OSError.
+        """
         disk = self._disk()
-        needed = self._spare + disk.to_copy
+        needed = self._spare + to_grow
         if not disk.reserved and disk.free >= self.size + needed + self._spare:
             self._make()
             disk = self._disk()
@@ -75,7 +69,7 @@ class Reserve:
         return Found(0, full)
 
     def _disk(self) -> _Disk:
-        return _Disk(self._free(self._path), self._allocated() >= self.size, _to_copy(self._index))
+        return _Disk(self._free(self._path), self._allocated() >= self.size)
 
     def _allocated(self) -> int:
         try:
@@ -93,20 +87,6 @@ class Reserve:
                 raise
         finally:
             os.close(descriptor)
-
-
-def _to_copy(index: Path) -> int:
-    """Return how many bytes of a write-ahead log are not in the database yet, by its index, which all who write keep in shared memory."""
-    try:
-        with index.open("rb") as file:
-            head = file.read(_INDEX.size)
-    except FileNotFoundError:
-        return 0
-    if len(head) < _INDEX.size:
-        return 0
-    page_size, frames, copied = map(int, _INDEX.unpack(head))
-    # 64 KiB does not fit into its field.
-    return max(0, frames - copied) * (page_size if page_size > 1 else 1 << 16)
 
 
 def _free(path: Path) -> int:

@@ -92,7 +92,8 @@ class Room:
     async def _measure(self) -> None:
         before = self._since
         try:
-            self._disk = await asyncio.to_thread(self._reserve.look, self._clock.monotonic())
+            to_grow = await self._store.bytes_to_grow()
+            self._disk = await asyncio.to_thread(self._reserve.look, self._clock.monotonic(), to_grow)
         except OSError as error:
             self._disk = Found(0, f"the disk cannot be looked at: {error.strerror}")
         self._measured = await self._store.bytes_held()
