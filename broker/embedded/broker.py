@@ -183,6 +183,11 @@ class EmbeddedBroker(Broker):
         """Return what the events take in their file, without what is free in it for more."""
         return await self._parts.readers.run(LogFile.EVENTS, _bytes_held)
 
+    async def bytes_to_grow(self) -> int:
+        """Return by how much the events' file grows when all that is committed has been copied into it."""
+        database = self._directory.database(LogFile.EVENTS)
+        return await self._parts.readers.run(LogFile.EVENTS, partial(_bytes_to_grow, path=database))
+
     async def while_nothing_follows(self, partition: TopicPartition, offset: int, act: Callable[[], None]) -> bool:
         """Call `act` while nobody can append anything, if the partition has nothing to read from `offset` on; return whether it had
         nothing. `act` is called in a thread. Raises UnknownTopic, Unavailable, NotAcknowledged.
@@ -212,6 +217,13 @@ def _bytes_held(connection: sqlite3.Connection) -> int:
     (pages,) = connection.execute("PRAGMA page_count").fetchone()
     (free,) = connection.execute("PRAGMA freelist_count").fetchone()
     return int(size * (pages - free))
+
+
+def _bytes_to_grow(connection: sqlite3.Connection, path: Path) -> int:
+    (size,) = connection.execute("PRAGMA page_size").fetchone()
+    (pages,) = connection.execute("PRAGMA page_count").fetchone()
+    # Not opened: to close any descriptor of one of its files would take SQLite's locks from it.
+    return max(0, int(size * pages) - path.stat().st_size)
 
 
 def _act_on_nothing(connection: sqlite3.Connection, wanted: Wanted, act: Callable[[], None]) -> bool:
