@@ -44,7 +44,9 @@ class Brake:
     ) -> None:
         self.limit = DeadLetterLimit(settings, self._exceeded)
         self.excess: Excess | None = None
-        """What is to be written on `commands`; None when nothing is."""
+        """What is to stand on `commands` and was not heard from there yet; None when nothing is."""
+        self.written: str | None = None
+        """Once that is written: the nonce of the resuming before it. A command with another one came after it."""
         self.on_excess: Callable[[], None] = _nobody
         self._storefront = storefront
         self._park = park
@@ -55,9 +57,10 @@ class Brake:
     def heard(self, command: StorefrontCommand) -> None:
         """Do what is wanted from now on."""
         before, self._command = self._command, command
-        if command.parked is not None:
-            self.excess = None
-        elif self.excess is None and (command.resume != before.resume or before.parked is not None):
+        if command.parked is not None or self.written not in (None, command.resume):
+            self.excess = self.written = None
+        resumed = command.resume != before.resume or before.parked is not None
+        if resumed and command.parked is None and self.excess is None:
             self.limit.reset()
         self._apply()
 
@@ -70,7 +73,7 @@ class Brake:
             f"then `sluice storefronts resume {self._storefront}`",
         )
         if self._command.parked is None:
-            self.excess = excess
+            self.excess, self.written = excess, None
             self.on_excess()
         self._apply()
 
@@ -126,22 +129,25 @@ class Brakes:
             await self._pulled.wait()
             self._pulled.clear()
             for storefront, brake in self._brakes.items():
-                while brake.excess is not None and not await self._written(storefront, brake.excess):
-                    await self._clock.sleep(RETRY_SECONDS)
+                while brake.excess is not None and brake.written is None:
+                    brake.written = await self._write(storefront, brake.excess)
+                    if brake.written is None:
+                        await self._clock.sleep(RETRY_SECONDS)
 
-    async def _written(self, storefront: str, excess: Excess) -> bool:
+    async def _write(self, storefront: str, excess: Excess) -> str | None:
+        """Write it and return the nonce that stands beside it; None when it cannot be written now."""
         since = datetime.fromtimestamp(self._clock.now(), UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
         parked = Parked(since=since, **excess._asdict())
         try:
-            await change(
+            command = await change(
                 self._broker,
                 storefront,
                 lambda present: present if present.parked is not None else replace(present, parked=parked),
             )
         except OperatorError as error:
             self._log.warning("what is parked cannot be written yet", storefront=storefront, error=one_line(error))
-            return False
-        return True
+            return None
+        return command.resume
 
 
 def _nobody() -> None:

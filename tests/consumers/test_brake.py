@@ -95,6 +95,21 @@ async def test_what_this_forwarder_parked_holds_until_all_know_it_whatever_is_he
         await shop.until(lambda: shop.idle)
 
 
+async def test_a_resuming_is_heard_also_where_the_parking_before_it_was_compacted_away(sink: Sink) -> None:
+    sink.answer = refuse_all
+    async with open_shop(sink, dead_letter_run=3, max_batch_events=5) as shop:
+        shop.feed(*[f"a{number}" for number in range(10)])
+        await shop.until(lambda: paused(shop))
+        brake = shop.route.brake
+        brake.written = "first"
+        brake.heard(StorefrontCommand(resume="first"))
+        assert paused(shop)
+        sink.answer = lambda _got: OK
+        brake.heard(StorefrontCommand(resume="second"))
+        await shop.until(lambda: shop.finished)
+        assert len(shop.dead) == 3
+
+
 async def test_a_pause_keeps_the_place_and_memory_bounded(sink: Sink) -> None:
     async with open_shop(sink, max_batch_events=2) as shop:
         shop.route.brake.heard(StorefrontCommand(state="paused", by="ann"))
