@@ -9,7 +9,7 @@ from aiokafka import AIOKafkaConsumer
 from aiokafka import TopicPartition as ClientPartition
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
-from aiokafka.errors import AuthenticationFailedError, KafkaError, for_code
+from aiokafka.errors import AuthenticationFailedError, GroupLoadInProgressError, KafkaError, for_code
 
 from broker.interface import BrokerError, Commit, LogRange, TopicPartition, Unavailable, UnknownTopic
 from broker.kafka.connection import REQUEST_TIMEOUT_MS
@@ -145,12 +145,15 @@ class Admin:
 
         async def question(clients: Clients) -> dict[TopicPartition, Commit | None]:
             found = await clients.admin.list_consumer_group_offsets(group, partitions=asked)
-            commits: dict[TopicPartition, Commit | None] = {}
-            for each in asked:
-                place = found.get(each)
-                stands = place is not None and place.offset >= 0
-                commits[TopicPartition(*each)] = Commit(place.offset, place.metadata or "") if stands else None
-            return commits
+            if not found.keys() >= set(asked):
+                # What was never committed comes back as -1. Nothing comes back from a coordinator that has just taken the group over
+                # and still reads its offsets, and aiokafka passes over the error beside it: "no commit" would mean "from the beginning".
+                raise GroupLoadInProgressError("the group's coordinator says nothing of its offsets")
+            places = [(TopicPartition(*each), found[each]) for each in asked]
+            return {
+                partition: Commit(place.offset, place.metadata or "") if place.offset >= 0 else None
+                for partition, place in places
+            }
 
         return await self.ask(f"where group {group} stands", question) if asked else {}
 

@@ -10,14 +10,19 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import structlog
 from aiokafka import errors
+from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaTimeoutError
+from aiokafka.protocol.commit import OffsetFetchResponse_v3
 from structlog.testing import capture_logs
 
-from broker.interface import NotAcknowledged, RecordTooLarge, Unavailable, UnknownTopic
+from broker.interface import Commit, NotAcknowledged, RecordTooLarge, TopicPartition, Unavailable, UnknownTopic
+from broker.kafka.admin import Admin, Clients
 from broker.kafka.client_log import ClientLog
+from broker.kafka.connection import Connection
 from broker.kafka.reader import Rest
 from broker.kafka.refusals import as_ours
-from runtime.clock import ManualClock
+from runtime.clock import ManualClock, SystemClock
+from runtime.settings import BrokerSettings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -104,3 +109,34 @@ async def test_silence_is_not_taken_for_the_end() -> None:
     rest = Rest(EmptyTail(clock, silent=True), clock, {("t", 0): (0, 100)})
     with pytest.raises(KafkaTimeoutError, match="nothing was heard for"):
         _ = [record async for record in rest.records()]
+
+
+async def test_a_coordinator_that_has_not_read_its_offsets_yet_is_asked_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The log would else be read from its beginning, and counted anew."""
+    loading = OffsetFetchResponse_v3(0, [], errors.GroupLoadInProgressError.errno)
+    loaded = OffsetFetchResponse_v3(0, [("t", [(0, 7, "tally", 0), (1, -1, "", 0)])], 0)
+    answers = [loading, loading, loaded, loading]
+
+    async def coordinator(self: AIOKafkaAdminClient, group: str) -> int:
+        del self, group
+        return 1
+
+    async def answer(self: AIOKafkaAdminClient, request: object, node: int) -> Any:
+        del self, request, node
+        return answers.pop(0) if len(answers) > 1 else answers[0]
+
+    monkeypatch.setattr(AIOKafkaAdminClient, "find_coordinator", coordinator)
+    monkeypatch.setattr(AIOKafkaAdminClient, "_send_request", answer)
+    admin = Admin(Connection(BrokerSettings(kind="kafka")), SystemClock())
+    theirs = AIOKafkaAdminClient.__new__(AIOKafkaAdminClient)
+    monkeypatch.setattr(admin, "_clients", Clients(theirs, theirs))
+    partitions = [TopicPartition("t", 0), TopicPartition("t", 1)]
+    assert await admin.committed("g", partitions) == {partitions[0]: Commit(7, "tally"), partitions[1]: None}
+    monkeypatch.setattr("broker.kafka.admin.ANSWER_SECONDS", 0.3)
+    monkeypatch.setattr(admin, "close", nothing)
+    with pytest.raises(Unavailable, match=r"cannot tell where group g stands: .*says nothing of its offsets"):
+        await admin.committed("g", partitions)
+
+
+async def nothing() -> None:
+    """Stand for closing what was never opened."""
