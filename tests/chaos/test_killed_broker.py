@@ -62,7 +62,7 @@ class Breaking:
             await self._until_sent(number)
             await self._begin(how)
             if how != "restarted":
-                await until(lambda: self._gateway.gauge("sluice_spool_records") > SPOOLED, "the gateway spools")
+                await until(self._spools, "the gateway spools")
                 await until(self._accepts(), "the gateway accepts while Kafka is away")
                 assert self._gateway.unready() == {}, "it takes what comes"
                 await self._kill_a_worker()
@@ -82,12 +82,16 @@ class Breaking:
             if how != "restarted":
                 await asyncio.sleep(UNDER_WAY_SECONDS)
                 acknowledged = self._traffic.acknowledged
-                await until(partial(refused, self._traffic, refusals), "the gateway says 503")
+                await until(self._refuses(refusals), "the gateway says 503")
                 await until(lambda: "broker" in self._gateway.unready(), "readiness tells of the broker")
                 await asyncio.sleep(self._chance.uniform(0, LONGEST_ABSENCE))
                 assert self._traffic.acknowledged == acknowledged, "accepted while there was nothing to keep it"
             await self._end(how)
             await until(self._accepts(), "the gateway accepts again")
+
+    def _spools(self) -> bool:
+        """Whether so much is spooled that it shows, or nothing is left to be sent."""
+        return self._traffic.finished or self._gateway.gauge("sluice_spool_records") > SPOOLED
 
     async def _until_sent(self, number: int) -> None:
         share = number * EVENTS / (len(BREAKS) + 1)
@@ -118,6 +122,9 @@ class Breaking:
         await until(
             lambda: len(workers(self._gateway)) == WORKERS and workers(self._gateway) != before, "a worker in its place"
         )
+
+    def _refuses(self, refusals: int) -> Callable[[], bool]:
+        return lambda: self._traffic.finished or refused(self._traffic, refusals)
 
     def _accepts(self) -> Callable[[], bool]:
         """Return whether something is accepted from now on, or nothing is left to be sent."""
