@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING
 
 import pytest
@@ -10,7 +11,7 @@ from pydantic import SecretStr
 from consumers.ingestion import MAX_ANSWER_BYTES, PATH, Ingestion
 from consumers.outcomes import Action, Answer, Kind, NoAnswer, Outcome
 from runtime.settings import IngestionSettings
-from tests.consumers.sink import RESET, Say, Sink, sinking
+from tests.consumers.sink import RESET, Say, Sink, sinking, until
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -133,6 +134,105 @@ async def test_what_does_not_speak_http_is_no_answer() -> None:
         answer = await ingestion.post(b"{}")
     assert isinstance(answer, NoAnswer)
     assert answer.sent
+
+
+OK_BODY = b'{"ok":true}'
+WHOLE = b"HTTP/1.1 200 OK\r\nContent-Length: 11\r\n\r\n" + OK_BODY
+
+
+class Wire:
+    """A server that gives a post of `{}` each of some raw answers in turn, and counts the connections it was given."""
+
+    def __init__(self, *answers: bytes) -> None:
+        self.answers = list(answers)
+        self.connections = 0
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.connections += 1
+        with suppress(asyncio.IncompleteReadError, ConnectionError):
+            while True:
+                await reader.readuntil(b"\r\n\r\n")
+                await reader.readexactly(2)
+                answer = self.answers.pop(0)
+                writer.write(answer)
+                if b"close" in answer:
+                    break
+        writer.close()
+
+    @asynccontextmanager
+    async def api(self) -> AsyncIterator[Ingestion]:
+        server = await asyncio.start_server(self.serve, "127.0.0.1", 0)
+        async with server, api(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}") as ingestion:
+            yield ingestion
+
+
+@pytest.mark.parametrize(
+    ("answer", "connections"),
+    [
+        (WHOLE, 1),
+        (b'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\n{"ok\r\n7\r\n":true}\r\n0\r\n\r\n', 1),
+        (b"HTTP/1.1 100 Continue\r\n\r\n" + WHOLE, 1),
+        (b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n" + WHOLE, 1),
+        (b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 11\r\n\r\n" + OK_BODY, 3),
+        (b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n" + OK_BODY, 3),
+        (b"HTTP/1.0 200 OK\r\nX: close\r\n\r\n" + OK_BODY, 3),
+    ],
+    ids=["length", "chunked", "100", "103", "close", "close, no length", "1.0"],
+)
+async def test_connections_are_kept_as_long_as_the_answers_allow(answer: bytes, connections: int) -> None:
+    wire = Wire(*[answer] * 3)
+    async with wire.api() as ingestion:
+        answers = [await ingestion.post(b"{}") for _ in range(3)]
+    assert [(each.status, each.body) for each in answers if isinstance(each, Answer)] == [(200, OK_BODY)] * 3
+    assert wire.connections == connections
+
+
+async def test_half_an_answer_is_none() -> None:
+    wire = Wire(b"HTTP/1.1 200 OK\r\nX: close\r\nContent-Length: 12\r\n\r\n" + OK_BODY, WHOLE)
+    async with wire.api() as ingestion:
+        answer = await ingestion.post(b"{}")
+        assert isinstance(answer, NoAnswer)
+        assert (answer.timed_out, answer.sent) == (False, True)
+        assert isinstance(await ingestion.post(b"{}"), Answer)
+    assert wire.connections == 2
+
+
+async def test_an_answer_that_comes_too_early_is_taken_and_the_connection_is_not() -> None:
+    """The rest of the request would be read as the next one."""
+    connections = 0
+
+    async def hasty(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal connections
+        connections += 1
+        writer.write(b"HTTP/1.1 413 Too Large\r\nContent-Length: 0\r\n\r\n")
+        await writer.drain()
+        await over.wait()
+        writer.close()
+
+    over = asyncio.Event()
+    server = await asyncio.start_server(hasty, "127.0.0.1", 0, limit=1024)
+    async with server, api(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}") as ingestion:
+        answers = [await ingestion.post(b"x" * 20_000_000) for _ in range(2)]
+        over.set()
+    assert [each.status for each in answers if isinstance(each, Answer)] == [413, 413]
+    assert connections == 2
+
+
+async def test_a_request_that_is_given_up_takes_its_connection_with_it() -> None:
+    wire = Wire(b"", WHOLE)
+    async with wire.api() as ingestion:
+        posting = asyncio.create_task(ingestion.post(b"{}"))
+        await until(lambda: not wire.answers[1:])
+        posting.cancel()
+        await asyncio.wait([posting])
+        assert isinstance(await ingestion.post(b"{}"), Answer)
+    assert wire.connections == 2
+
+
+def test_a_key_with_a_lines_end_is_refused_at_once() -> None:
+    settings = IngestionSettings(url="http://127.0.0.1:1", api_key=SecretStr("a\r\nX: b"))
+    with pytest.raises(ValueError, match="api_key"):
+        Ingestion(settings)
 
 
 def test_the_key_is_cut_out_of_whatever_the_api_says() -> None:
