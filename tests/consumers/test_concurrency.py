@@ -51,14 +51,14 @@ def test_from_one_it_is_at_sixteen_within_a_second_at_a_steady_fifty_millisecond
     api = Api(shrunk(16, 1), lambda _out: 0.05)
     api.run(1)
     assert api.concurrency.limit == 16
-    api.run(60)
-    assert min(api.limits[-10_000:]) == 16, "and it stays there"
+    api.run(10)
+    assert min(api.limits[-3_000:]) == 16, "and it stays there"
 
 
 def test_an_api_that_answers_at_once_makes_it_swing_no_more_than_noise_does() -> None:
     chance = seeded(1)
     api = Api(Concurrency(16), lambda out: 0.0005 * out + chance.expovariate(1 / 0.002))
-    api.run(60)
+    api.run(20)
     assert min(api.limits) == 16
 
 
@@ -74,8 +74,8 @@ def test_an_api_that_queues_is_not_given_more_than_it_bears() -> None:
 @pytest.mark.parametrize("latency", [0.05, 0.3, 2.0])
 def test_looking_whether_fewer_are_faster_costs_next_to_nothing(latency: float) -> None:
     api = Api(Concurrency(16), lambda _out: latency)
-    api.run(600)
-    assert api.answered > 0.96 * 16 * 600 / latency
+    api.run(200 * latency)
+    assert api.answered > 0.96 * 16 * 200
 
 
 def test_an_api_that_has_become_slower_for_good_is_soon_given_all_again() -> None:
@@ -125,7 +125,7 @@ def test_it_does_not_grow_while_nobody_has_use_for_more() -> None:
     assert concurrency.limit == 4
 
 
-@pytest.mark.parametrize("seed", range(30))
+@pytest.mark.parametrize("seed", range(12))
 def test_whatever_comes_back_it_stays_within_its_bounds_and_recovers(seed: int) -> None:
     chance = seeded(seed)
     most = chance.choice([1, 2, 3, 16, 100])

@@ -116,9 +116,9 @@ async def test_what_the_answers_tell_is_respected_before_a_429_comes(limit: int)
     await api.run(60, ("a", origin, 10_000), most=8)
     before = api.count
     refused = len(api.refused)
-    await api.run(300, ("a", origin, 10_000), most=8)
+    await api.run(180, ("a", origin, 10_000), most=8)
     assert len(api.refused) == refused, "adapted"
-    assert api.count - before >= 0.93 * 5 * limit, "and nearly all of what the API gives is used"
+    assert api.count - before >= 0.93 * 3 * limit, "and nearly all of what the API gives is used"
     assert api.early == 0
 
 
@@ -170,18 +170,18 @@ async def test_storefronts_with_a_backlog_have_equal_shares_and_what_one_leaves_
     wishes = (("a", origin, 10_000.0), ("b", origin, 10_000.0), ("small", origin, 1.0))
     await api.run(60, *wishes, most=2)
     before = {member: len(moments) for member, moments in api.sent.items()}
-    await api.run(240, *wishes, most=2)
+    await api.run(120, *wishes, most=2)
     a, b, small = (len(api.sent[member]) - before[member] for member in ("a", "b", "small"))
     assert a == pytest.approx(b, rel=0.01)
-    assert small == pytest.approx(240, abs=3), "whoever wants less than a share gets all of it"
-    assert a + b + small >= 0.95 * 900 * 4
+    assert small == pytest.approx(120, abs=3), "whoever wants less than a share gets all of it"
+    assert a + b + small >= 0.95 * 900 * 2
     assert api.refused == []
 
 
 async def test_a_slow_pace_is_shared_too() -> None:
     api = Api(None)
     origin = Origin(6, api.clock)
-    await api.run(600, ("a", origin, 10_000), ("b", origin, 10_000))
+    await api.run(300, ("a", origin, 10_000), ("b", origin, 10_000))
     assert len(api.sent["a"]) == pytest.approx(len(api.sent["b"]), abs=1)
 
 
@@ -203,9 +203,9 @@ async def test_two_processes_with_one_address_find_their_shares() -> None:
     one, other = Origin(None, api.clock), Origin(None, api.clock)
     await api.run(120, ("a", one, 10_000), ("b", other, 10_000))
     before, refused = api.count, len(api.refused)
-    await api.run(300, ("a", one, 10_000), ("b", other, 10_000))
+    await api.run(120, ("a", one, 10_000), ("b", other, 10_000))
     assert len(api.refused) - refused < 0.01 * (api.count - before)
-    assert api.count - before >= 0.9 * 5 * 1_000
+    assert api.count - before >= 0.9 * 2 * 1_000
 
 
 async def test_others_from_the_same_address_are_made_room_for() -> None:
@@ -301,7 +301,7 @@ def told(chance: Random) -> Iterator[tuple[Outcome | None, Allowance | None]]:
         yield chance.choice([DELIVERED, TOO_MANY, TROUBLE, None]), chance.choice([None, allowance])
 
 
-@pytest.mark.parametrize("seed", range(30))
+@pytest.mark.parametrize("seed", range(12))
 async def test_whatever_the_answers_tell_it_opens_again_within_an_hour(seed: int) -> None:
     chance = seeded(seed)
     clock = ManualClock()
