@@ -56,17 +56,22 @@ class Call:
     written. `size` counts against what may wait. `begun` and `deadline` are on the monotonic clock. `checked`: no message
     is larger than the topic takes. A call is `waiting` in its lane until its last message is taken, and `flying` while a
     batch carries some of them.
+
+    Its `count` messages are let go when all of them stand in one batch, and read back from there if that is not written: what
+    waits for an acknowledgement is kept once, and many small objects are freed while the processor has them at hand. It makes
+    a tenth of the time of an event in a batch.
     """
 
     __slots__ = (
+        "_messages",
         "acknowledged",
         "begun",
         "checked",
+        "count",
         "deadline",
         "flying",
         "future",
         "handed",
-        "messages",
         "size",
         "taken",
         "waiting",
@@ -82,7 +87,8 @@ class Call:
         *,
         checked: bool,
     ) -> None:
-        self.messages = messages
+        self._messages: Sequence[Message] | None = messages
+        self.count = len(messages)
         self.size = size
         self.future = future
         self.begun = begun
@@ -93,6 +99,22 @@ class Call:
         self.handed = False
         self.waiting = True
         self.flying = False
+
+    @property
+    def messages(self) -> Sequence[Message]:
+        """What the caller handed over."""
+        if self._messages is None:
+            raise RuntimeError("the messages stand in a batch")
+        return self._messages
+
+    def unload(self) -> None:
+        """Let go of the messages: all of them stand in one batch."""
+        self._messages = None
+
+    def reload(self, messages: Sequence[Message]) -> None:
+        """Take the messages back, if they were let go."""
+        if self._messages is None:
+            self._messages = messages
 
     def fail(self, error: BrokerError) -> None:
         """Tell the caller, unless it was told before or gave up."""
@@ -140,13 +162,17 @@ class Flight:
         """Take a call that comes late, while the batch waits for its connection; return whether all of it is on board."""
         if not call.checked:
             return False
-        stop = self._hold.load(call.messages, 0)
+        stop = self._hold.take(call)
         if stop:
             self.parts.append(Part(call, 0, stop))
             call.taken = stop
             call.handed = call.flying = True
-        call.waiting = stop < len(call.messages)
+        call.waiting = stop < call.count
         return not call.waiting
+
+    def reload(self) -> None:
+        """Give the calls their messages back."""
+        self._hold.give_back(self.parts)
 
     def abandon(self, error: Exception) -> None:
         """Stop waiting for the acknowledgement."""
@@ -164,6 +190,21 @@ class Hold:
         self._timestamp = timestamp
         # The batch itself minds its size, but not the topic's limit where that is smaller.
         self._room = limit if limit < BATCH_BYTES else None
+
+    def take(self, call: Call) -> int:
+        """Take a call's messages, which it lets go if there is room for all; return the index of the first that found none."""
+        stop = self.load(call.messages, 0)
+        if stop == call.count:
+            call.unload()
+        return stop
+
+    def give_back(self, parts: Sequence[Part]) -> None:
+        """Give the calls that let go of their messages these back. `parts`: all that it holds, in their order."""
+        messages = self.batch.messages()
+        at = 0
+        for call, start, stop in parts:
+            call.reload(messages[at : at + stop - start])
+            at += stop - start
 
     def load(self, messages: Sequence[Message], start: int) -> int:
         """Take messages from `start` on; return the index of the first that found no room."""
@@ -187,7 +228,8 @@ class Gathering:
     """A batch that is filled while its calls come: a message is still in the processor's caches then, and a third cheaper to write
     down than when its batch departs.
 
-    It holds the calls that wait, from the first on, or it is of no use: `depart` tells. Until then the calls know nothing of it.
+    It holds the calls that wait, from the first on, or it is of no use: `depart` tells. Whoever has no more use for it says `give_up`:
+    the calls have let go of their messages.
     """
 
     def __init__(self, producer: Any, limit: int, timestamp: int) -> None:
@@ -200,24 +242,36 @@ class Gathering:
         """Take a call's messages, as far as there is room: nothing more after the first that found none."""
         if self._full:
             return
-        stop = self.hold.load(call.messages, 0) if call.checked else 0
+        stop = self.hold.take(call) if call.checked else 0
         if stop:
             self._parts.append(Part(call, 0, stop))
-        self._full = stop < len(call.messages)
+        self._full = stop < call.count
 
     def depart(self, waiting: deque[Call], limit: int) -> list[Part]:
         """Return what the batch carries, its calls then being under way; nothing when the calls or the limit are no longer those it was
         filled with.
         """
         parts = self._parts
-        if limit != self._limit or not parts or not waiting or waiting[0] is not parts[0].call:
-            return []
-        if any(call.future.done() or call.taken for call, _, _ in parts):
+        if (
+            limit != self._limit
+            or not parts
+            or not waiting
+            or waiting[0] is not parts[0].call
+            or any(call.future.done() or call.taken for call, _, _ in parts)
+        ):
+            self.give_up()
             return []
         for call, _, stop in parts:
             call.taken = stop
             call.handed = call.flying = True
         return parts
+
+    def give_up(self) -> None:
+        """Give the calls their messages back; it takes no more."""
+        if self._parts:
+            self.hold.give_back(self._parts)
+        self._parts = []
+        self._full = True
 
 
 def board(waiting: deque[Call], hold: Hold, limit: int) -> list[Part]:
@@ -236,7 +290,7 @@ def board(waiting: deque[Call], hold: Hold, limit: int) -> list[Part]:
             parts.append(Part(call, start, stop))
             call.taken = stop
             call.handed = call.flying = True
-        if stop < len(call.messages):
+        if stop < call.count:
             break
     return parts
 

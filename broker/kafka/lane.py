@@ -222,7 +222,7 @@ class Lane:
         for call, start, stop in flight.parts:
             call.flying = False
             call.acknowledged += stop - start
-            if call.acknowledged == len(call.messages) and not call.future.done():
+            if call.acknowledged == call.count and not call.future.done():
                 call.future.set_result(None)
             self._release(call)
 
@@ -261,6 +261,7 @@ class Lane:
 
     def _take_back(self, flight: Flight) -> None:
         """Put those whom a failed batch carried, and who still wait for an answer, back to the front."""
+        flight.reload()
         for call, start, _ in reversed(flight.parts):
             call.flying = False
             call.taken = start
@@ -289,7 +290,12 @@ class Lane:
         """Hand over whoever waits for an answer, those of the batch under way first: they were called first. It may still be written."""
         if self._relief is None:
             return
-        flying = [] if self._flight is None else [part.call for part in self._flight.parts if not part.call.waiting]
+        parts = [] if self._flight is None else self._flight.parts
+        flying = [part.call for part in parts if not part.call.waiting and not part.call.future.done()]
+        if self._flight is not None and flying:
+            self._flight.reload()
+        if self._gathering is not None:
+            self._gathering.give_up()
         stranded = [call.strand() for call in (*flying, *self._waiting) if not call.future.done()]
         self._leave()
         if stranded:
@@ -298,7 +304,7 @@ class Lane:
     def _leave(self) -> None:
         """Let out of the queue who was answered or is on board with everything."""
         waiting = self._waiting
-        while waiting and ((call := waiting[0]).future.done() or call.taken == len(call.messages)):
+        while waiting and ((call := waiting[0]).future.done() or call.taken == call.count):
             waiting.popleft()
             call.waiting = False
             self._release(call)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from aiokafka.record.default_records import DefaultRecordBatch
 
 from broker.kafka.batch import OpenBatch
@@ -25,3 +26,21 @@ def test_what_finds_no_room_finds_none_later() -> None:
     assert 0 < taken < 10
     assert batch.fill([message(b"")], 1) == 0
     assert [record.offset for record in DefaultRecordBatch(bytes(batch._build()))] == list(range(taken))
+
+
+@pytest.mark.parametrize("codec", [0, DefaultRecordBatch.CODEC_ZSTD])
+@pytest.mark.parametrize("read_first", [True, False])
+def test_it_is_read_back_and_still_sent_as_it_was(codec: int, *, read_first: bool) -> None:
+    messages = [(b"key", b"value", [("name", b"a"), ("none", b"")]), (None, b"", []), (b"gone", None, [("x", b"y")])]
+    batch = OpenBatch(10_000, codec)
+    assert batch.fill(messages, 5) == len(messages)
+    if read_first:
+        assert batch.messages() == messages
+        assert batch.fill(messages, 5) == 0, "what was read back is given to others"
+    batch._set_producer_state(2**40, 3, 77)
+    written = DefaultRecordBatch(bytes(batch._build()))
+    assert written.validate_crc()
+    assert (written.producer_id, written.producer_epoch, written.base_sequence) == (2**40, 3, 77)
+    assert [(record.key, record.value, record.headers) for record in written] == messages
+    assert batch.messages() == messages
+    assert batch.record_count() == len(messages)
