@@ -130,7 +130,8 @@ class Ingestion:
     async def _exchange(self, connection: Connection, body: bytes) -> tuple[Answer, bool]:
         """Send a batch and return the answer, and whether the connection can carry another: both were read and written to their ends."""
         protocol, transport = connection.protocol, connection.transport
-        if protocol is None or transport is None:
+        # What came while nothing was asked, such as a proxy's parting 408, would be taken for the answer to this.
+        if protocol is None or transport is None or protocol.should_close:
             raise aiohttp.ServerDisconnectedError
         protocol.set_response_params(read_until_eof=True, auto_decompress=False)
         transport.writelines((self._head, b"%d\r\n\r\n" % len(body), body))

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager, closing, suppress
 from typing import TYPE_CHECKING
 
 import pytest
@@ -122,6 +122,34 @@ async def test_a_connection_that_is_never_taken_means_nothing_was_sent() -> None
             each.close()
     assert isinstance(answer, NoAnswer)
     assert (answer.timed_out, answer.sent) == (True, False)
+
+
+async def test_an_answer_that_nobody_asked_for_is_not_taken_for_the_next_ones() -> None:
+    good = b'HTTP/1.1 200 OK\r\nContent-Length: 11\r\n\r\n{"ok":true}'
+    more = asyncio.Event()
+    taken = ended = 0
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal taken, ended
+        # They are raised when the other side goes.
+        with closing(writer), suppress(asyncio.IncompleteReadError, ConnectionError):
+            while await reader.readuntil(b"\r\n\r\n") and await reader.readexactly(2):
+                taken += 1
+                writer.write(good)
+                await more.wait()
+                writer.write(good)
+        ended += 1
+
+    server = await asyncio.start_server(answer, "127.0.0.1", 0)
+    async with server:
+        async with api(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}") as ingestion:
+            assert isinstance(await ingestion.post(b"{}"), Answer)
+            more.set()
+            await asyncio.sleep(0.05)  # some turns of the loop: it comes from this very process
+            assert isinstance(await ingestion.post(b"{}"), NoAnswer)
+            assert taken == 1
+            assert isinstance(await ingestion.post(b"{}"), Answer), "on another connection"
+        await until(lambda: ended == 2)
 
 
 async def test_what_does_not_speak_http_is_no_answer() -> None:
