@@ -29,14 +29,16 @@ class Batch:
     """Records in the order in which they are to arrive; of one key possibly several.
 
     `keys` are those that no other batch in flight holds while this one lives. `trackers` are the partitions' as
-    they were when the batch was made: after a revocation they are still these, and nobody commits them any more.
+    they were when the batch was made: after a revocation they are still these, and nobody commits them any more. `replays`:
+    whether there are dead letters among the records that were replayed.
     """
 
-    __slots__ = ("keys", "records", "trackers")
+    __slots__ = ("keys", "records", "replays", "trackers")
 
     def __init__(self, trackers: Mapping[int, Tracker]) -> None:
         self.records: list[Record] = []
         self.keys: list[bytes] = []
+        self.replays = False
         self.trackers = trackers
 
     def settle(self, records: Sequence[Record], mark: int) -> None:

@@ -135,6 +135,8 @@ class Courier:
 
     async def _without_forgotten(self, flight: Flight, records: Sequence[Record]) -> Sequence[Record]:
         """Settle replayed events whose users were deleted meanwhile, which must not be sent again, and return the rest."""
+        if not flight.batch.replays:
+            return records
         gone = await self._forgetting.forgotten(records)
         if not gone:
             return records

@@ -107,6 +107,19 @@ def test_what_was_parked_goes_before_anything_newer_of_its_key() -> None:
     assert offsets(made.take()) == [4, 5]
 
 
+def test_a_batch_knows_whether_a_replayed_event_is_in_it() -> None:
+    made = lane(max_events=2, partitions=2)
+    replayed = record(1, b"a", headers=(("ce_id", b"1"), ("replayed_from", b"ecommerce.dead-letters/0/7")))
+    made.add(0, [record(0, b"a"), replayed, *keyed("b", "c", "d", "e", first=2)], now=0.0)
+    made.add(1, [record(0, b"f", partition=1, headers=replayed.headers)], now=0.0)
+    batches = [made.take() for _ in range(2)]
+    assert [each.replays for each in batches if each is not None] == [True, False]
+    made.drop([1])
+    last = made.take()
+    assert last is not None
+    assert not last.replays
+
+
 def test_nothing_slips_past_a_parked_record_that_finds_no_room() -> None:
     made = lane(max_bytes=100)
     made.add(0, [record(0, b"a"), record(1, b"a", b"x" * 70), record(2, b"a", b"x" * 70)], now=0.0)
