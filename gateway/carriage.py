@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from broker.interface import BrokerError
+from broker.interface import BrokerError, RecordTooLarge, Unavailable
 from gateway.answer import accepted, refused
 from gateway.errors import Refusal
 from gateway.limits import RECORD_BYTES
-from gateway.report import Carried, Exchange
+from gateway.report import Exchange
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -33,6 +33,16 @@ class Passenger(NamedTuple):
     request_id: str
 
 
+class _Rider(NamedTuple):
+    """What is kept of a passenger on the way."""
+
+    sender: Sender
+    event_type: str
+    started: float
+    bytes: int
+    request_id: str
+
+
 class Carriage:
     """What gathers until the loop's round is over. `head`: any of its passengers', for their route and storefront are one."""
 
@@ -40,13 +50,20 @@ class Carriage:
         self._express = express
         self._head = head
         self._passengers: list[Passenger] = []
+        self._riders: list[_Rider] = []
         self.take = self._passengers.append
 
     def depart(self) -> None:
         """Hand all of it over. Never waits, and whatever happens each is answered."""
-        express, passengers = self._express, self._passengers
+        # Its many small objects are let go while the processor has them at hand, and not when the acknowledgement comes.
+        passengers = list(self._passengers)
+        self._passengers.clear()
+        self._riders = [
+            _Rider(each.sender, each.event.event_type, each.started, len(each.value), each.request_id)
+            for each in passengers
+        ]
         try:
-            express.intake.hand_over_singles(
+            self._express.intake.hand_over_singles(
                 self._head.storefront,
                 [each.value for each in passengers],
                 [each.event for each in passengers],
@@ -58,23 +75,25 @@ class Carriage:
 
     def _landed(self, places: Sequence[int], error: BaseException | None) -> None:
         express, storefront = self._express, self._head.storefront.name
-        passengers = [self._passengers[place] for place in places]
+        riders = [self._riders[place] for place in places]
         if error is not None:
-            for each in passengers:
+            if isinstance(error, RecordTooLarge) and len(riders) > 1:
+                # Nobody knew what the topic takes. One of them is to blame, and told so when it comes again.
+                error = Unavailable(*error.args)
+            for each in riders:
                 self._refuse(each, error)
             if not isinstance(error, BrokerError):
                 express.log.error("requests failed", route=self._head.route, requests=len(places), exc_info=error)
             return
         date = express.date()
-        for each in passengers:
+        for each in riders:
             each.sender.answered(accepted(_OK, each.request_id, date))
-        size = sum([len(each.value) for each in passengers]) + RECORD_BYTES * len(passengers)
-        express.in_flight.dismiss(self._head.share, len(passengers), size, acknowledged=True)
-        express.reporter.count(storefront, [each.event.event_type for each in passengers], "accepted")
-        told = [Carried(each.started, len(each.value), each.request_id) for each in passengers]
-        express.reporter.finish_singles(self._head.route, storefront, told)
+        size = sum([each.bytes for each in riders]) + RECORD_BYTES * len(riders)
+        express.in_flight.dismiss(self._head.share, len(riders), size, acknowledged=True)
+        express.reporter.count(storefront, [each.event_type for each in riders], "accepted")
+        express.reporter.finish_singles(self._head.route, storefront, riders)
 
-    def _refuse(self, each: Passenger, error: BaseException) -> None:
+    def _refuse(self, each: _Rider, error: BaseException) -> None:
         express, head = self._express, self._head
         if isinstance(error, BrokerError):
             refusal = express.intake.refusal(error, head.storefront.name, each.request_id)
@@ -82,9 +101,9 @@ class Carriage:
             refusal = Refusal("INTERNAL", "Internal error")
         exchange = Exchange(head.route, each.request_id, None, each.started)
         exchange.storefront = head.storefront.name
-        exchange.bytes = len(each.value)
+        exchange.bytes = each.bytes
         exchange.code = refusal.code
-        express.in_flight.dismiss(head.share, 1, len(each.value) + RECORD_BYTES, acknowledged=False)
-        express.reporter.count(exchange.storefront, [each.event.event_type], "unavailable")
+        express.in_flight.dismiss(head.share, 1, each.bytes + RECORD_BYTES, acknowledged=False)
+        express.reporter.count(exchange.storefront, [each.event_type], "unavailable")
         each.sender.answered(refused(refusal, each.request_id, express.date()))
         express.reporter.finish(exchange, refusal.status)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+from functools import partial
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 import orjson
@@ -42,16 +43,6 @@ class Pending(NamedTuple):
     types: Sequence[str]
     futures: Sequence[asyncio.Future[None]]
     failure: BrokerError | None
-
-
-class _Shared(NamedTuple):
-    """A call of the publisher that several requests share."""
-
-    topic: str
-    partition: int
-    precious: bool
-    places: list[int]
-    messages: list[Message]
 
 
 class Intake:
@@ -117,35 +108,20 @@ class Intake:
         the requests of each call, by their places, when they are on stable storage, or why they are not; perhaps before this returns.
         """
         names = [request_id.encode() + PLACES[0] for request_id in request_ids]
-        calls: dict[tuple[int, bool], _Shared] = {}
+        calls: dict[tuple[int, bool], tuple[list[int], list[Message]]] = {}
         records = self._records(storefront, values, events, names, self._spread)
         for place, (partition, message) in enumerate(records):
             # What may not use the room that the spool keeps back must not come into it by its company.
             precious = events[place].event_type in PRECIOUS
-            shared = calls.get((partition, precious))
-            if shared is None:
-                calls[partition, precious] = _Shared(storefront.topic, partition, precious, [place], [message])
+            call = calls.get((partition, precious))
+            if call is None:
+                calls[partition, precious] = [place], [message]
             else:
-                shared.places.append(place)
-                shared.messages.append(message)
-        for shared in calls.values():
-            self._publish_shared(shared, landed)
-
-    def _publish_shared(self, shared: _Shared, landed: Landed) -> None:
-        try:
-            future = self._publisher.publish(shared.topic, shared.partition, shared.messages, precious=shared.precious)
-        except Exception as error:  # noqa: BLE001 - whatever it is, they are told
-            self._shared_landed(shared, error, landed)
-        else:
-            future.add_done_callback(lambda done: self._shared_landed(shared, done.exception(), landed))
-
-    def _shared_landed(self, shared: _Shared, error: BaseException | None, landed: Landed) -> None:
-        if isinstance(error, RecordTooLarge) and len(shared.places) > 1:
-            # Nothing of the call was taken, and only one of them need be to blame.
-            for place, message in zip(shared.places, shared.messages, strict=True):
-                self._publish_shared(shared._replace(places=[place], messages=[message]), landed)
-        else:
-            landed(shared.places, error)
+                call[0].append(place)
+                call[1].append(message)
+        for (partition, precious), (places, messages) in calls.items():
+            publish = partial(self._publisher.publish, storefront.topic, partition, precious=precious)
+            _publish_singles(publish, places, messages, landed)
 
     def delete_user(self, storefront: Storefront, user_id: str, request_id: str, more: ClientHeaders = ()) -> Pending:
         """Hand over that a user is to be forgotten, behind all that was accepted of that user (RECORDS §1); never waits."""
@@ -256,3 +232,25 @@ class Intake:
             "Events could not be stored durably. Please try again later.",
             retry_after=self._retry_after(1.0),
         )
+
+
+def _publish_singles(
+    publish: Callable[[Sequence[Message]], asyncio.Future[None]],
+    places: Sequence[int],
+    messages: Sequence[Message],
+    landed: Landed,
+) -> None:
+    try:
+        future = publish(messages)
+    except RecordTooLarge as error:
+        if len(places) == 1:
+            landed(places, error)
+            return
+        # Nothing of the call was taken, and only one of them need be to blame.
+        for place, message in zip(places, messages, strict=True):
+            _publish_singles(publish, [place], [message], landed)
+    except Exception as error:  # noqa: BLE001 - whatever it is, they are told
+        landed(places, error)
+    else:
+        # It holds on to nothing of the messages.
+        future.add_done_callback(lambda done: landed(places, done.exception()))

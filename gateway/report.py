@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import collections
-from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias
 
 from runtime.logs import info_lines
 from runtime.metrics import observe_all
@@ -53,12 +53,20 @@ class Exchange:
         self.code: str | None = None
 
 
-class Carried(NamedTuple):
+class Single(Protocol):
     """A request of one event that was accepted: when it came (monotonic seconds), how long its body was, its id."""
 
-    started: float
-    bytes: int
-    request_id: str
+    @property
+    def started(self) -> float:
+        """When it came, in monotonic seconds."""
+
+    @property
+    def bytes(self) -> int:
+        """How long its body was."""
+
+    @property
+    def request_id(self) -> str:
+        """What it is called."""
 
 
 class Reporter:
@@ -97,7 +105,7 @@ class Reporter:
             request_id=exchange.request_id,
         )
 
-    def finish_singles(self, route: str, storefront: str, singles: Sequence[Carried]) -> None:
+    def finish_singles(self, route: str, storefront: str, singles: Sequence[Single]) -> None:
         """Do what `finish` does for requests of one event that are all accepted now."""
         now = self._monotonic()
         seconds = [now - each.started for each in singles]

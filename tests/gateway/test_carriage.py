@@ -152,14 +152,26 @@ async def test_what_is_not_durable_is_said_to_each(gateway: Gateway, known: Head
     assert gateway.metric("sluice_gateway_in_flight_bytes") == 0
 
 
-@pytest.mark.parametrize("where", ["_records", "_publish_shared"])
+async def test_what_a_topic_takes_may_be_known_too_late_to_say_whom_it_is_about(gateway: Gateway, known: Head) -> None:
+    gateway.publisher.fails = RecordTooLarge("too large")
+    alone = await send(gateway, known, [view(1)])
+    together = await send(gateway, known, [view(1), view(1)])
+    assert [sender.status for sender in (*alone, *together)] == [413, 503, 503]
+    assert together[0].body["code"] == "NOT_DURABLE"
+    assert gateway.metric("sluice_gateway_in_flight_bytes") == 0
+
+
+@pytest.mark.parametrize("where", ["making records", "publishing"])
 async def test_a_fault_of_ours_is_an_answer_too(
     gateway: Gateway, known: Head, monkeypatch: pytest.MonkeyPatch, where: str
 ) -> None:
-    def faulty(*_: object) -> None:
+    def faulty(*_: object, **__: object) -> None:
         raise ArithmeticError("ours")
 
-    monkeypatch.setattr(gateway.edge.express.intake, where, faulty)
+    if where == "publishing":
+        monkeypatch.setattr(gateway.publisher, "publish", faulty)
+    else:
+        monkeypatch.setattr(gateway.edge.express.intake, "_records", faulty)
     with capture_logs() as lines:
         senders = await send(gateway, known, [view(1), view(2)])
     assert {(sender.status, sender.body["code"]) for sender in senders} == {(500, "INTERNAL")}
