@@ -1,0 +1,134 @@
+"""What an acknowledgement counts for that comes after its partition was lost: nothing, also when the partition came back."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+import pytest
+
+from broker.interface import Assignment, Commit, Fenced, LogRange, Subscription, TopicPartition
+from consumers import assignments as module
+from consumers.assignments import Assignments
+from consumers.tally import Tally
+from runtime.clock import SystemClock
+from tests.consumers.records import Read, record
+from tests.consumers.shop import event, make_process, open_shop
+from tests.consumers.sink import Say, Sink, sinking, until
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Collection, Mapping
+
+    from broker.interface import Record
+
+TOPIC = "ecommerce.events.acme"
+FIRST, SECOND = TopicPartition(TOPIC, 0), TopicPartition(TOPIC, 1)
+
+
+class Group(Subscription):
+    """Takes commits, but for partitions that are `others` now. As Kafka does, it takes one that was lost and regained."""
+
+    def __init__(self) -> None:
+        self.others: set[TopicPartition] = set()
+        self.committed: dict[TopicPartition, Commit] = {}
+
+    @property
+    def assignment(self) -> frozenset[TopicPartition]:
+        return frozenset({FIRST, SECOND}) - self.others
+
+    async def poll(
+        self,
+        timeout: float,  # noqa: ARG002, ASYNC109 - the interface's
+        partitions: Collection[TopicPartition] | None = None,  # noqa: ARG002 - the interface's
+        max_records: int = 10_000,  # noqa: ARG002 - the interface's
+    ) -> Mapping[TopicPartition, list[Record]]:
+        return {}
+
+    async def commit(self, commits: Mapping[TopicPartition, Commit]) -> None:
+        if self.others & commits.keys():
+            raise Fenced("another's now")
+        self.committed |= commits
+
+    def held_until(self) -> float:
+        return float("inf")
+
+    async def close(self) -> None:
+        return
+
+
+@pytest.fixture
+async def sink() -> AsyncIterator[Sink]:
+    async with sinking() as sink:
+        yield sink
+
+
+def owned(partition: TopicPartition, position: int = 0) -> Assignment:
+    commit = Commit(position, Tally(0, delivered=position).encode()) if position else None
+    return Assignment(partition, position, commit, LogRange(0, 10))
+
+
+def named(name: str, partition: TopicPartition, offset: int) -> Read:
+    return record(offset, name[0].encode(), event(name), partition=partition.partition)
+
+
+async def test_a_late_acknowledgement_is_none_of_the_next_assignment(sink: Sink) -> None:
+    process, _ = make_process(SystemClock())
+    async with open_shop(sink) as shop:
+        assignments, group = Assignments({TOPIC: shop.route}, process.log), Group()
+        assignments.use(group)
+        await assignments.assigned([owned(FIRST), owned(SECOND)])
+        shop.route.add(1, [named("b1", SECOND, 0)])
+        shop.route.pump()
+        await until(lambda: assignments.trackers[SECOND].finished == 1 and shop.idle)
+        late, again = asyncio.Event(), asyncio.Event()
+        sink.say(Say(200, {"ok": True}, after=late), Say(200, {"ok": True}, after=again))
+        shop.route.add(0, [named("a1", FIRST, 0)])
+        shop.route.add(1, [named("b2", SECOND, 1)])
+        shop.route.pump()
+        await until(lambda: sink.names == [["b1"], ["a1", "b2"]])
+
+        group.others = {SECOND}
+        await assignments.commit()
+        assert assignments.trackers.keys() == {FIRST}
+        group.others = set()
+        await assignments.assigned([owned(SECOND)])
+        regained = assignments.trackers[SECOND]
+        shop.route.add(1, [named("b1", SECOND, 0), named("b2", SECOND, 1)])
+        shop.route.pump()
+
+        late.set()
+        await until(lambda: sink.names[2:] == [["b1", "b2"]])
+        assert assignments.trackers[FIRST].finished == 1
+        assert regained.commit() is None
+        await assignments.commit()
+        assert group.committed == {FIRST: Commit(1, Tally(0, delivered=1).encode())}
+        again.set()
+        await until(lambda: regained.finished == 2)
+        await assignments.commit()
+        assert group.committed[SECOND] == Commit(2, Tally(0, delivered=2).encode())
+
+
+async def test_what_does_not_come_back_in_time_is_abandoned_and_never_committed(
+    sink: Sink, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "REVOKE_SECONDS", 0.05)
+    process, _ = make_process(SystemClock())
+    async with open_shop(sink, max_batch_events=1) as shop:
+        assignments, group = Assignments({TOPIC: shop.route}, process.log), Group()
+        assignments.use(group)
+        await assignments.assigned([owned(FIRST)])
+        late = asyncio.Event()
+        sink.answer = lambda got: Say(200, {"ok": True}, after=late if got.names == ["b1"] else None)
+        shop.route.add(0, [named("a1", FIRST, 0), named("b1", FIRST, 1), named("c1", FIRST, 2)])
+        shop.route.pump()
+        before = assignments.trackers[FIRST]
+        await until(lambda: before.finished == 2)
+        async with asyncio.timeout(5):
+            await assignments.revoked([FIRST])
+        assert group.committed == {FIRST: Commit(1, Tally(0, delivered=1).encode())}, "b1 is not finished"
+        await assignments.assigned([owned(FIRST, 1)])
+        late.set()
+        await until(lambda: sink.open == 0)
+        await assignments.commit()
+        assert (before.finished, assignments.trackers[FIRST].finished) == (2, 1)
+        assert group.committed[FIRST].offset == 1
