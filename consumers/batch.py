@@ -28,7 +28,7 @@ def body_of(records: Sequence[Record]) -> bytes:
 class Batch:
     """Records in the order in which they are to arrive; of one key possibly several.
 
-    `keys` are those that no other batch in flight holds while this one lives. `trackers` are the partitions' as
+    `keys` are those that no other batch in flight holds while something of them here is unfinished. `trackers` are the partitions' as
     they were when the batch was made: after a revocation they are still these, and nobody commits them any more. `replays`:
     whether there are dead letters among the records that were replayed.
     """

@@ -15,7 +15,7 @@ from consumers.thrift import Thrift
 from consumers.tracker import DEAD_LETTERED, DELIVERED
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from broker.interface import Record
     from consumers.batch import Batch
@@ -40,13 +40,14 @@ class Flight:
 
     `busy`: a request or a publication is under way, whose result should be waited for. `withdrawn`: nothing more
     is to be sent. `probe`: None while no request is out, else whether that one is the gate's probe; whoever ends
-    the flight gives an unused turn back.
+    the flight gives an unused turn back. `partly` is called with the records that are left when others are finished.
     """
 
-    __slots__ = ("batch", "busy", "probe", "task", "withdrawn")
+    __slots__ = ("batch", "busy", "partly", "probe", "task", "withdrawn")
 
-    def __init__(self, batch: Batch, *, probe: bool) -> None:
+    def __init__(self, batch: Batch, *, probe: bool, partly: Callable[[Flight, Sequence[Record]], None]) -> None:
         self.batch = batch
+        self.partly = partly
         self.probe: bool | None = probe
         self.busy = False
         self.withdrawn = False
@@ -111,8 +112,12 @@ class Courier:
         parts = [_Part(await self._without_forgotten(flight, records))]
         while parts and not flight.withdrawn:
             part = parts.pop()
-            if part.records:
-                parts.extend(reversed(await self._settle(flight, part)))
+            if not part.records:
+                continue
+            rest = await self._settle(flight, part)
+            parts.extend(reversed(rest))
+            if parts and sum(len(each.records) for each in rest) < len(part.records):
+                flight.partly(flight, [record for each in parts for record in each.records])
 
     async def _without_void(self, flight: Flight) -> Sequence[Record]:
         """Dead-letter what holds no event, and return the rest."""

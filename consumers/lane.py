@@ -27,8 +27,8 @@ class Lane:
     records of its key. Every record is moved at most twice, so a hot key costs no more than others. No I/O, no
     clock of its own; not thread-safe.
 
-    Life: `assign` partitions → `add` records → `take` a batch at `due_at` → `release` it when all of it is
-    finished, or given up.
+    Life: `assign` partitions → `add` records → `take` a batch at `due_at` → perhaps `release_finished` when some of it
+    is → `release` it when all of it is finished, or given up.
 
     `max_events` and `max_bytes` bound a batch (one event above `max_bytes` travels alone), `max_wait` is how many
     seconds a record waits for others to share its batch.
@@ -114,7 +114,16 @@ class Lane:
 
     def release(self, batch: Batch) -> None:
         """Let go of the batch's keys: whatever was parked for them may travel."""
-        for key in batch.keys:
+        self._let_go(batch.keys)
+
+    def release_finished(self, batch: Batch, unfinished: Iterable[Record]) -> None:
+        """Let go of those of the batch's keys of which nothing is left among its `unfinished` records."""
+        held = {record.key for record in unfinished}
+        self._let_go([key for key in batch.keys if key not in held])
+        batch.keys = [key for key in batch.keys if key in held]
+
+    def _let_go(self, keys: Iterable[bytes]) -> None:
+        for key in keys:
             parked = self._parked.get(key)
             if parked is None:
                 del self._holders[key]

@@ -92,7 +92,7 @@ class Route:
             batch = self._lane.take()
             if batch is None:
                 break
-            self._launch(Flight(batch, probe=self._gate.enter()))
+            self._launch(Flight(batch, probe=self._gate.enter(), partly=self._partly_landed))
         self._report.gate(self._gate.in_flight, self._gate.reason, self._gate.rests_until - now)
 
     def pump_at(self) -> float | None:
@@ -152,6 +152,10 @@ class Route:
         way = deliver(flight) if self._traces is None else self._traces.follow(deliver, flight)
         flight.task = asyncio.create_task(way)
         flight.task.add_done_callback(lambda task: self._landed(flight, task))
+
+    def _partly_landed(self, flight: Flight, unfinished: Sequence[Record]) -> None:
+        self._lane.release_finished(flight.batch, unfinished)
+        self.pump()
 
     def _landed(self, flight: Flight, task: asyncio.Task[None]) -> None:
         self._flights.discard(flight)

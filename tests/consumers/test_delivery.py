@@ -144,6 +144,26 @@ async def test_accepted_that_does_not_add_up_is_counted_and_decides_nothing(sink
         assert shop.count("forwarder_accepted_mismatch_total") == 1
 
 
+async def test_only_keys_of_what_failed_wait_for_it(sink: Sink) -> None:
+    hold = asyncio.Event()
+
+    def answer(got: Got) -> Say:
+        if "d1" in got.names:
+            return REFUSED if len(got.names) > 1 else Say(200, {"ok": True}, after=hold)
+        return OK
+
+    sink.answer = answer
+    async with open_shop(sink) as shop:
+        shop.feed("a1", "b1", "c1", "d1")
+        await shop.until(lambda: sink.names[-1:] == [["d1"]])
+        shop.feed("a2", "d2", "b2")
+        await shop.until(lambda: ["a2", "b2"] in sink.names)
+        assert ["d2"] not in sink.names
+        hold.set()
+        await shop.until(lambda: shop.finished)
+        assert sink.names[-1] == ["d2"]
+
+
 @pytest.mark.parametrize(("status", "reason"), [(400, b"refused_alone"), (413, b"too_large"), (422, b"refused_alone")])
 async def test_a_poisoned_batch_is_halved_until_the_poison_stands_alone(sink: Sink, status: int, reason: bytes) -> None:
     def answer(got: Got) -> Say:

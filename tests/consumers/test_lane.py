@@ -120,6 +120,19 @@ def test_a_batch_knows_whether_a_replayed_event_is_in_it() -> None:
     assert not last.replays
 
 
+def test_keys_of_which_nothing_is_left_are_let_go_before_the_batch_is() -> None:
+    made = lane(max_events=4)
+    made.add(0, keyed("a", "b", "a", "c", "b", "c", "a"), now=0.0)
+    batch = made.take()
+    assert batch is not None
+    assert offsets(batch) == [0, 1, 2, 3]
+    assert made.take() is None
+    made.release_finished(batch, batch.records[2:3])
+    assert offsets(made.take()) == [4, 5], "one of a's is not finished"
+    made.release(batch)
+    assert offsets(made.take()) == [6]
+
+
 def test_nothing_slips_past_a_parked_record_that_finds_no_room() -> None:
     made = lane(max_bytes=100)
     made.add(0, [record(0, b"a"), record(1, b"a", b"x" * 70), record(2, b"a", b"x" * 70)], now=0.0)
