@@ -109,12 +109,11 @@ class Courier:
         marked by then stays marked.
         """
         records = await self._without_void(flight)
-        parts = [_Part(await self._without_forgotten(flight, records))]
+        records = await self._without_forgotten(flight, records)
+        parts = [_Part(records)] if records else []
         while parts and not flight.withdrawn:
             part = parts.pop()
-            if not part.records:
-                continue
-            rest = await self._settle(flight, part)
+            rest = [each for each in await self._settle(flight, part) if each.records]
             parts.extend(reversed(rest))
             if parts and sum(len(each.records) for each in rest) < len(part.records):
                 flight.partly(flight, [record for each in parts for record in each.records])
