@@ -33,7 +33,8 @@ if TYPE_CHECKING:
 
 BACKLOG: Final = 1024
 FIRST_PAUSE_SECONDS: Final = 0.2
-LONGEST_PAUSE_SECONDS: Final = 10.0
+LONGEST_PAUSE_SECONDS: Final = 2.0
+"""What is dealt to a worker that is not there waits for it: so long that one which ends at once costs little, and no longer."""
 STEADY_SECONDS: Final = 60.0
 LOOK_SECONDS: Final = 0.5
 ANSWER_SECONDS: Final = 2.0

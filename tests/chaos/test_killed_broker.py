@@ -115,9 +115,9 @@ class Breaking:
         await asyncio.to_thread(self._kafka.resume if how == "frozen" else self._kafka.restart)
 
     async def _kill_a_worker(self) -> None:
-        """Kill the workers one after the other, one each time, and see that it is started again."""
+        """Kill the worker that has lived longest, so each in turn, and see that it is started again."""
         before = workers(self._gateway)
-        before[self.workers_killed % WORKERS].kill()
+        min(before, key=psutil.Process.create_time).kill()
         self.workers_killed += 1
         await until(
             lambda: len(workers(self._gateway)) == WORKERS and workers(self._gateway) != before, "a worker in its place"
