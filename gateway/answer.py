@@ -11,6 +11,8 @@ import orjson
 from aiohttp import HttpVersion11, web
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
     from aiohttp.abc import AbstractStreamWriter
 
     from gateway.errors import Refusal
@@ -19,10 +21,19 @@ if TYPE_CHECKING:
 _HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\nX-Request-Id: %b\r\nDate: %b\r\n%b\r\n%b"
 _REFUSED = b"HTTP/1.1 %d %b\r\nContent-Type: application/json\r\nContent-Length: %d\r\nX-Request-Id: %b\r\nDate: %b\r\n%b\r\n%b"
 
+_MARK = b"\0"
+
 
 def accepted(body: bytes, request_id: str, date: bytes, lines: bytes = b"") -> bytes:
     """Return a whole 200. `lines`: further lines of the head, each with its end."""
     return _HEAD % (len(body), request_id.encode(), date, lines, body)
+
+
+def accepted_alike(body: bytes, request_ids: Iterable[str], date: bytes) -> Iterator[bytes]:
+    """Yield `accepted` of each request: all of them have the same body."""
+    before, after = (_HEAD % (len(body), _MARK, date, b"", body)).split(_MARK, 1)
+    for request_id in request_ids:
+        yield before + request_id.encode() + after
 
 
 def refused(refusal: Refusal, request_id: str, date: bytes) -> bytes:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from broker.interface import BrokerError, RecordTooLarge, Unavailable
-from gateway.answer import accepted, refused
+from gateway.answer import accepted_alike, refused
 from gateway.errors import Refusal
 from gateway.limits import RECORD_BYTES
 from gateway.report import Exchange
@@ -85,9 +85,9 @@ class Carriage:
             if not isinstance(error, BrokerError):
                 express.log.error("requests failed", route=self._head.route, requests=len(places), exc_info=error)
             return
-        date = express.date()
-        for each in riders:
-            each.sender.answered(accepted(_OK, each.request_id, date))
+        answers = accepted_alike(_OK, [each.request_id for each in riders], express.date())
+        for each, answer in zip(riders, answers, strict=True):
+            each.sender.answered(answer)
         size = sum([each.bytes for each in riders]) + RECORD_BYTES * len(riders)
         express.in_flight.dismiss(self._head.share, len(riders), size, acknowledged=True)
         express.reporter.count(storefront, [each.event_type for each in riders], "accepted")

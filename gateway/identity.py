@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import os
 import time
@@ -49,9 +50,16 @@ def own_id(storefront: str, value: bytes, event: AnyEvent | Identified) -> bytes
     because an order may be refunded in parts.
     """
     transaction = (event.transaction_id or "").encode()
-    if event.event_type == "purchase":
-        return _digest(storefront.encode(), b"purchase", transaction).encode()
-    return _digest(storefront.encode(), b"refund", transaction, value).encode()
+    text = _own(storefront, event.event_type) + len(transaction).to_bytes(8, "big") + transaction
+    if event.event_type == "refund":
+        text += len(value).to_bytes(8, "big") + value
+    return hashlib.sha256(text).hexdigest()[: 2 * ID_BYTES].encode()
+
+
+@functools.cache
+def _own(storefront: str, event_type: str) -> bytes:
+    """Return what the ids of all such events of a storefront are made of, each part with its length before it."""
+    return _parts(storefront.encode(), event_type.encode())
 
 
 def timestamps(clock: Clock) -> Callable[[], bytes]:
@@ -71,9 +79,9 @@ def timestamps(clock: Clock) -> Callable[[], bytes]:
 
 
 def _digest(*parts: bytes) -> str:
+    return hashlib.sha256(_parts(*parts)).hexdigest()[: 2 * ID_BYTES]
+
+
+def _parts(*parts: bytes) -> bytes:
     """Each part is preceded by its length, so that no two lists of parts look the same."""
-    digest = hashlib.sha256()
-    for part in parts:
-        digest.update(len(part).to_bytes(8, "big"))
-        digest.update(part)
-    return digest.hexdigest()[: 2 * ID_BYTES]
+    return b"".join(len(part).to_bytes(8, "big") + part for part in parts)

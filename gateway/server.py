@@ -144,7 +144,7 @@ class Protocol(RequestHandler):
             transport.write(answer)
             transport.close()
             return
-        cast("Server", self._manager).outbox.put(transport, answer)
+        transport.write(answer)
         if behind:
             transport.resume_reading()
             self.data_received(behind)

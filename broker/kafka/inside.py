@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 # ruff: noqa: SLF001 - see the module's docstring
 
 _METADATA_SECONDS = 0.1
-_SMALL_BATCH_BYTES = 16 * 1024
 
 _SAID_TO_MEMBERS: Final[Mapping[type, Collection[int]]] = {
     SyncGroupRequest: (NoError.errno,),
@@ -34,13 +33,12 @@ _Client = TypeVar("_Client")
 
 
 class _Zstd(threading.local):
-    """A context serves one thread. For a small batch the level above the fastest costs twice the time and saves a seventh of the bytes;
-    for a large one Kafka's own default, 3, saves next to nothing over 1.
+    """A context serves one thread. Against Kafka's default level, 3, this one takes half the time for a small batch and two thirds for a
+    large one; what comes out is a sixth longer, a tenth of what went in.
     """
 
     def __init__(self) -> None:
-        self.small = zstandard.ZstdCompressor(level=-1)
-        self.large = zstandard.ZstdCompressor(level=1)
+        self.context = zstandard.ZstdCompressor(level=-1)
 
 
 def with_lasting_zstd() -> None:
@@ -50,7 +48,7 @@ def with_lasting_zstd() -> None:
     zstd = _Zstd()
 
     def encode(payload: bytes) -> bytes:
-        return (zstd.small if len(payload) < _SMALL_BATCH_BYTES else zstd.large).compress(payload)
+        return zstd.context.compress(payload)
 
     module: Any = sys.modules[DefaultRecordBatchBuilder.__module__]
     module.zstd_encode = encode
