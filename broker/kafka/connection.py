@@ -11,6 +11,7 @@ from aiokafka.conn import collect_hosts, create_conn
 from aiokafka.errors import KafkaError
 
 from broker.interface import Unavailable
+from broker.kafka.inside import with_closed_connections_told
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -42,6 +43,7 @@ class Connection:
 
     async def prepare(self) -> None:
         """Read certificates and keys. Raises Unavailable naming the setting that is at fault."""
+        with_closed_connections_told()
         settings = self._settings
         if settings.security_protocol.startswith("SASL"):
             for name in ("sasl_plain_username", "sasl_plain_password"):

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import msgspec
 import zstandard
+from aiokafka.conn import AIOKafkaConnection, CloseReason
 from aiokafka.consumer.fetcher import PartitionRecords
-from aiokafka.errors import NoError, RebalanceInProgressError
+from aiokafka.errors import KafkaConnectionError, KafkaError, NoError, RebalanceInProgressError
 from aiokafka.protocol.group import HeartbeatRequest, LeaveGroupRequest, SyncGroupRequest
 from aiokafka.record.default_records import DefaultRecordBatchBuilder
 
@@ -52,6 +53,26 @@ def with_lasting_zstd() -> None:
 
     module: Any = sys.modules[DefaultRecordBatchBuilder.__module__]
     module.zstd_encode = encode
+
+
+_send: Final[Callable[..., Any]] = AIOKafkaConnection.send
+
+
+def with_closed_connections_told() -> None:
+    """Have aiokafka take a request on a connection that was just closed for one on a broken connection, and try again. It expects an
+    OSError there; uvloop raises RuntimeError, which would pass through everything as a fault of our own.
+    """
+    AIOKafkaConnection.send = _send_if_open
+
+
+def _send_if_open(connection: Any, request: Any, expect_response: bool = True) -> Any:  # noqa: FBT001, FBT002 - aiokafka's
+    try:
+        return _send(connection, request, expect_response)
+    except KafkaError:  # a RuntimeError too
+        raise
+    except RuntimeError as error:
+        connection.close(reason=CloseReason.CONNECTION_BROKEN)
+        raise KafkaConnectionError(f"Connection at {connection.host}:{connection.port} closed: {error}") from error
 
 
 class FetchedRecord(msgspec.Struct, gc=False):

@@ -11,8 +11,10 @@ import pytest
 import structlog
 from aiokafka import errors
 from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.conn import AIOKafkaConnection
 from aiokafka.errors import KafkaTimeoutError
 from aiokafka.protocol.commit import OffsetFetchResponse_v3
+from aiokafka.protocol.coordination import FindCoordinatorRequest
 from structlog.testing import capture_logs
 
 from broker.interface import Commit, NotAcknowledged, RecordTooLarge, TopicPartition, Unavailable, UnknownTopic
@@ -136,6 +138,28 @@ async def test_a_coordinator_that_has_not_read_its_offsets_yet_is_asked_again(mo
     monkeypatch.setattr(admin, "close", nothing)
     with pytest.raises(Unavailable, match=r"cannot tell where group g stands: .*says nothing of its offsets"):
         await admin.committed("g", partitions)
+
+
+class ClosedTransport:
+    """What uvloop's is to whoever writes to it before the end of the connection was noticed."""
+
+    def write(self, _data: bytes) -> None:
+        raise RuntimeError("unable to perform operation on <TCPTransport closed=True>; the handler is closed")
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+
+async def test_a_request_on_a_connection_that_was_just_closed_is_a_failure_of_kafkas() -> None:
+    await Connection(BrokerSettings(kind="kafka")).prepare()
+    connection: Any = AIOKafkaConnection("127.0.0.1", 9092)
+    connection._versions = {FindCoordinatorRequest.API_KEY: (0, 1)}
+    connection._writer = connection._reader = ClosedTransport()
+    connection._read_task = asyncio.get_running_loop().create_future()
+    with pytest.raises(errors.KafkaConnectionError, match=r"127\.0\.0\.1:9092 closed: .*the handler is closed"):
+        connection.send(FindCoordinatorRequest("g", 0))
+    with pytest.raises(errors.KafkaConnectionError, match="No connection"):
+        connection.send(FindCoordinatorRequest("g", 0))
 
 
 async def nothing() -> None:
