@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
-from broker.interface import NotAcknowledged
+from broker.interface import NotAcknowledged, UnknownTopic
 from runtime.settings import BrokerSettings
 from tests.broker.callers import Callers
 from tests.broker.log_contents import contents, message
-from tests.broker.waiting import eventually
+from tests.broker.waiting import DEADLINE, eventually
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from broker.interface import Publisher
+    from broker.interface import Broker, Publisher
     from tests.broker.backend import Backend
     from tests.kafka.cluster import KafkaCluster
 
@@ -43,6 +44,16 @@ async def create(bootstrap_servers: str, topic: str, **settings: str) -> None:
     await admin.close()
 
 
+async def partitions(broker: Broker, topic: str) -> int:
+    """Return how many partitions a new topic has, once all brokers have heard of it: any of them may be asked."""
+    deadline = time.monotonic() + DEADLINE
+    while True:
+        try:
+            return await broker.partitions(topic)
+        except UnknownTopic:
+            assert time.monotonic() < deadline, f"{topic} is not heard of"
+
+
 async def until_in_doubt(publisher: Publisher, topic: str) -> None:
     """Publish until Kafka has noticed that replicas are missing."""
     while True:
@@ -58,7 +69,7 @@ async def test_one_of_three_brokers_dies(backend: Backend, three: KafkaCluster) 
     await create(three.bootstrap_servers, strict.name, min_insync_replicas="3")
     found = {difference.setting: difference.found for difference in await broker.ensure_topics([weak])}
     assert (found["min.insync.replicas"], found["unclean.leader.election.enable"]) == ("1", "true")
-    assert await broker.partitions(strict.name) == 1
+    assert await partitions(broker, strict.name) == 1
 
     healthy = await backend.topic(broker, 6)
     publisher = await broker.publisher()
