@@ -141,9 +141,8 @@ class Edge:
         single = exchange.route == "track"
         if single and exchange.bytes > self._settings.max_event_bytes:
             return
-        read = self._read_track if single else self._read_batch
         share = self._in_flight.share(exchange.storefront)
-        found = Head(exchange.route, exchange.sender, share, exchange.bytes, read, single)
+        found = Head(exchange.route, exchange.sender, share, exchange.bytes, None if single else self._read_batch)
         self.express.learn(head, request, found)
 
     def told(self, refusal: Refusal) -> None:

@@ -57,7 +57,7 @@ PLAIN: Final = frozenset(
 
 
 class Head(NamedTuple):
-    """What a head said: where to, whose and what that one has in flight, how long the body is, and how it is read. `single`: it is an
+    """What a head said: where to, whose and what that one has in flight, how long the body is, and how it is read. None: it is a single
     event, no longer than one may be.
     """
 
@@ -65,8 +65,7 @@ class Head(NamedTuple):
     storefront: Storefront
     share: Share
     length: int
-    read: Callable[[bytes], Events]
-    single: bool
+    read: Callable[[bytes], Events] | None
 
 
 class Sender(Protocol):
@@ -124,7 +123,7 @@ class Express:
         """Judge a request's events and hand them over; `sender` is answered when they are durable. False: the request has to go the long
         way, and nothing has happened. Never waits.
         """
-        if head.single:
+        if head.read is None:
             return self._board(head, body, sender)
         storefront = head.storefront
         try:
@@ -173,7 +172,7 @@ class Express:
 
 
 class _Waiting:
-    """A request whose records are on their way."""
+    """A batch whose records are on their way."""
 
     __slots__ = ("_exchange", "_express", "_left", "_pending", "_sender", "_stay")
 
@@ -202,7 +201,7 @@ class _Waiting:
             self._stay.leave()
             exchange.accepted = len(types)
             express.reporter.count(exchange.storefront, types, "accepted")
-            body = b'{"ok":true}' if exchange.route == "track" else b'{"ok":true,"accepted":%d}' % len(types)
+            body = b'{"ok":true,"accepted":%d}' % len(types)
             self._sender.answered(accepted(body, exchange.request_id, express.date()))
             express.reporter.finish(exchange, 200)
             return
