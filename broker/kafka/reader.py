@@ -11,7 +11,8 @@ from aiokafka.errors import KafkaError, KafkaTimeoutError, OffsetOutOfRangeError
 
 from broker.interface import Unavailable
 from broker.kafka.connection import REQUEST_TIMEOUT_MS
-from broker.kafka.inside import paced, with_lean_records
+from broker.kafka.fetched import with_lean_records
+from broker.kafka.inside import paced, with_lasting_zstd
 from broker.kafka.refusals import said
 from broker.kafka.teardown import stop_within
 
@@ -37,6 +38,7 @@ async def read(
     connection: Connection, clock: Clock, topic: str, partitions: Sequence[int], *, from_beginning: bool, follow: bool
 ) -> AsyncGenerator[Record]:
     """Yield the records of `partitions`, which exist; see `Broker.read`. Raises Unavailable."""
+    with_lasting_zstd()
     with_lean_records()
     consumer = paced(
         AIOKafkaConsumer(

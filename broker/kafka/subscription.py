@@ -18,6 +18,7 @@ from aiokafka.errors import (
 from broker.interface import Assignment, Fenced, Subscription, TopicPartition, Unavailable
 from broker.kafka import inside
 from broker.kafka.connection import REQUEST_TIMEOUT_MS
+from broker.kafka.fetched import with_lean_records
 from broker.kafka.rebalance import REBALANCE_SECONDS, Rebalance, positions
 from broker.kafka.refusals import said
 from broker.kafka.teardown import stop_within
@@ -101,7 +102,8 @@ class KafkaSubscription(Subscription):
 
     async def join(self) -> None:
         """Connect and begin to join, which goes on in the background. Raises Unavailable."""
-        inside.with_lean_records()
+        inside.with_lasting_zstd()
+        with_lean_records()
         rebalance = Rebalance(self._group, self._admin)
         consumer = inside.paced(
             AIOKafkaConsumer(
