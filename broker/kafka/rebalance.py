@@ -36,6 +36,7 @@ class Rebalance(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka sh
         self._admin = admin
         self._consumer: Any = None
         self._left: asyncio.Future[None] | None = None
+        self._placing: asyncio.Task[None] | None = None
         self._owns = False
         self._closed = False
         self.settled = False
@@ -78,6 +79,7 @@ class Rebalance(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka sh
     def close(self) -> None:
         """Hold up aiokafka's task no longer."""
         self._closed = True
+        self._stop_placing()
         self.settled = False
         self.fresh = None
         self.left()
@@ -86,6 +88,7 @@ class Rebalance(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka sh
     async def on_partitions_revoked(self, revoked: Collection[Any]) -> None:
         """Wait until the listener, told by whoever polls, is done with what it owned. aiokafka's heartbeats go on meanwhile."""
         del revoked  # everything: rebalances are eager
+        self._stop_placing()
         self.settled = False
         self.fresh = None
         if self._owns and not self._closed:
@@ -95,9 +98,23 @@ class Rebalance(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka sh
             self.moved_on = not done
 
     async def on_partitions_assigned(self, assigned: Iterable[Any]) -> None:
-        """Take up the positions: the commits, else the logs' beginnings. Nothing is fetched from where there is no telling."""
+        """Have the positions looked up: the commits, else the logs' beginnings. Nothing is fetched from where there is no telling.
+
+        Does not wait: heartbeats begin when this has returned, and a leader that is away would cost the session.
+        """
         partitions = sorted(TopicPartition(*each) for each in assigned)
-        while not self._closed:
+        if not self._closed:
+            self._consumer.pause(*(ClientPartition(*each) for each in partitions))
+            self._placing = asyncio.create_task(self._place(partitions))
+            self._placing.add_done_callback(lambda _: self.wake())
+
+    def raise_failure(self) -> None:
+        """Raise what kept the positions from being looked up that no waiting cures: a fault of ours."""
+        if self._placing is not None and self._placing.done() and not self._placing.cancelled():
+            self._placing.result()
+
+    async def _place(self, partitions: Sequence[TopicPartition]) -> None:
+        while True:
             try:
                 assignments = await positions(self._admin, self._group, partitions)
             except Unavailable as error:
@@ -109,8 +126,12 @@ class Rebalance(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka sh
                 place(self._consumer, each)
             self.fresh = assignments
             self.settled = True
-            self.wake()
             return
+
+    def _stop_placing(self) -> None:
+        if self._placing is not None:
+            self._placing.cancel()
+        self._placing = self.fault = None
 
 
 async def positions(admin: Admin, group: str, partitions: Sequence[TopicPartition]) -> list[Assignment]:
@@ -127,8 +148,8 @@ async def positions(admin: Admin, group: str, partitions: Sequence[TopicPartitio
 
 
 def place(consumer: Any, assignment: Assignment) -> None:
-    """Put the consumer where the assignment says; where that is out of range it fetches nothing. Does not wait."""
+    """Put the consumer, which is paused there, where the assignment says; where that is out of range it stays so. Does not wait."""
     partition = ClientPartition(*assignment.partition)
     consumer.seek(partition, assignment.position)
-    if assignment.out_of_range:
-        consumer.pause(partition)
+    if not assignment.out_of_range:
+        consumer.resume(partition)

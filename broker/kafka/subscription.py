@@ -90,6 +90,7 @@ class KafkaSubscription(Subscription):
         self._owned: dict[TopicPartition, Assignment] = {}
         self._stranded: set[TopicPartition] = set()
         self._silent_since = clock.monotonic()
+        self._unsettled_since: float | None = None
         self._last_heard: Callable[[], float] = lambda: float("-inf")
         self._given_up: str | None = None
         self._polling = asyncio.Lock()
@@ -138,7 +139,7 @@ class KafkaSubscription(Subscription):
         self._last_heard = inside.last_heard(consumer, self._clock.monotonic)
         consumer.subscribe(topics=self._topics, listener=rebalance)
         self._consumer, self._rebalance = consumer, rebalance
-        self._silent_since = self._clock.monotonic()
+        self._silent_since = self._unsettled_since = self._clock.monotonic()
 
     async def poll(
         self,
@@ -217,12 +218,14 @@ class KafkaSubscription(Subscription):
     async def _tell(self) -> None:
         """Tell the listener what changed."""
         rebalance = self._rebalance
+        rebalance.raise_failure()
         if rebalance.leaving:
             await self._tell_revoked()
         if rebalance.fresh is not None:
             assignments = rebalance.fresh
             rebalance.took_over()
             self._silent_since = self._clock.monotonic()
+            self._unsettled_since = None
             self._stranded.clear()
             self._owned = {each.partition: each for each in assignments}
             if assignments:
@@ -300,13 +303,16 @@ class KafkaSubscription(Subscription):
     def _complain(self, partitions: Collection[TopicPartition] | None) -> None:
         """Raise Unavailable when nothing was heard for long, although something should have been."""
         now = self._clock.monotonic()
-        silent = now - self._silent_since
         if not self._rebalance.settled:
             if self._rebalance.fault is not None:
                 raise self._rebalance.fault
-            if silent > REBALANCE_SECONDS + _SILENCE_SECONDS:
-                self._given_up = f"no assignment for {silent:.0f} s"
+            if self._unsettled_since is None:
+                self._unsettled_since = now
+            waited = now - self._unsettled_since
+            if waited > REBALANCE_SECONDS + _SILENCE_SECONDS:
+                self._given_up = f"the group gave no assignment for {waited:.0f} s"
         else:
+            silent = now - self._silent_since
             wanted = self._wanted(partitions)
             heard = [self._consumer.last_poll_timestamp(ClientPartition(*each)) for each in wanted]
             latest = max((each for each in heard if each is not None), default=0) / 1000

@@ -5,16 +5,22 @@ from __future__ import annotations
 import asyncio
 import os
 import time
-from contextlib import suppress
+from contextlib import AsyncExitStack, suppress
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import structlog
 from aiokafka import TopicPartition as ClientPartition
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.admin.records_to_delete import RecordsToDelete
+from structlog.testing import capture_logs
 
-from broker.interface import Commit, Fenced, LogRange, TopicPartition
+from broker.factory import open_broker
+from broker.interface import Commit, Fenced, LogRange, TopicPartition, Unavailable
 from broker.kafka import rebalance
+from broker.kafka import subscription as subscription_module
+from runtime.clock import SystemClock
+from runtime.metrics import Metrics
 from runtime.settings import BrokerSettings
 from schemas.topics import MIB
 from tests.broker.log_contents import message, numbered, values
@@ -29,6 +35,16 @@ if TYPE_CHECKING:
     from tests.kafka.fixtures import RunningKafka
 
 pytestmark = pytest.mark.kafka
+
+
+class Shifted(SystemClock):
+    """The system's clock, but for a part of monotonic time that nobody wants to wait for."""
+
+    def __init__(self) -> None:
+        self.ahead = 0.0
+
+    def monotonic(self) -> float:
+        return time.monotonic() + self.ahead
 
 
 @pytest.fixture
@@ -101,6 +117,80 @@ async def test_a_slow_revocation_keeps_its_time_and_everybody_elses(backend: Bac
     await slow.until_owned(1)
     slow.on_revoked = None
     await slow.stop()
+    await subscription.close()
+
+
+async def test_a_rebalance_that_takes_long_is_waited_for_however_old_the_assignment(
+    backend: Backend, broker: Broker
+) -> None:
+    """Whoever takes the time since its last assignment for the time without one leaves in every rebalance, and joins anew."""
+    clock, drained = Shifted(), asyncio.Event()
+    topic, group = await backend.topic(broker, 3), backend.group()
+    publisher = await broker.publisher()
+    await asyncio.gather(*(publisher.publish(topic, n, numbered(0, 1)) for n in range(3)))
+
+    async def drain(_: Collection[TopicPartition]) -> None:
+        await drained.wait()
+
+    with capture_logs() as lines:
+        old = Member("old")
+        other = open_broker(backend.settings, Metrics(), structlog.get_logger(), clock)
+        async with AsyncExitStack() as stack:
+            await stack.enter_async_context(other)
+            stack.callback(drained.set)
+            await old.start(other, group, topic)
+            await old.until_read(3)
+            slow = await Member("slow").start(broker, group, topic)
+            await eventually(lambda: one_each([slow, old], 3), "every partition owned once")
+            slow.on_revoked = drain
+            await old.until_read(4)
+            clock.ahead = 1_000.0
+            newcomer = await Member("newcomer").start(await backend.open(), group, topic)
+            await eventually(lambda: not old.owned, "a rebalance begins")
+            await old.until_polled(3)
+            drained.set()
+            await eventually(lambda: one_each([slow, old, newcomer], 3), "every partition owned once")
+            for member in (old, newcomer, slow):
+                await member.stop()
+    assert "joining the group anew" not in {line["event"] for line in lines}
+
+
+async def test_who_waits_for_its_positions_stays_a_member(
+    backend: Backend, broker: Broker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A partition whose leader is away tells nothing of its log, for longer than a session: that must not start a rebalance."""
+    monkeypatch.setattr(subscription_module, "_SESSION_SECONDS", 1.5)
+    look_up = rebalance.positions
+    asked = 0
+
+    async def away_at_first(*question: Any) -> Any:
+        nonlocal asked
+        asked += 1
+        if asked <= 3:
+            await asyncio.sleep(0.25)
+            raise Unavailable("its leader is away")
+        return await look_up(*question)
+
+    monkeypatch.setattr(rebalance, "positions", away_at_first)
+    topic, group = await backend.topic(broker), backend.group()
+    publisher = await broker.publisher()
+    await publisher.publish(topic, 0, numbered(0, 10))
+    member = Member()
+    subscription = await broker.subscribe(group, [topic], member)
+    complaints, values = 0, list[bytes | None]()
+    async with asyncio.timeout(30):
+        while len(values) < 10:
+            try:
+                found = await subscription.poll(0.1)
+            except Unavailable:
+                complaints += 1
+            else:
+                values += [record.value for records in found.values() for record in records]
+    assert complaints
+    assert values == [b"%d" % n for n in range(10)]
+    assert subscription.held_until() > time.monotonic()
+    await subscription.commit({TopicPartition(topic, 0): Commit(10, "")})
+    assert [step.kind for step in member.history] == ["assigned"]
     await subscription.close()
 
 
