@@ -18,6 +18,7 @@ OUTAGE_AFTER: Final = 3
 """So many different batches must fail in a row, none succeeding between them, before the whole storefront rests."""
 RATE: Final = "rate"
 
+_FAILED: Final = (Action.RETRY, Action.ISOLATE)
 _FIRST_REST: Final = 1.0
 _LONGEST_REST: Final = {RATE: 30.0, OUTAGE: 30.0}
 _LONGEST_HOLD: Final = 300.0
@@ -49,7 +50,7 @@ class Circuit:
             self._asked_until = max(self._asked_until, self._clock.monotonic() + outcome.retry_after)
         if outcome.pause is not None:
             self._rest(outcome.pause, probe=probe)
-        elif outcome.action is Action.RETRY:
+        elif outcome.action in _FAILED:
             if len(self._failing) < OUTAGE_AFTER:
                 self._failing.add(source)
             if probe or outcome.retry_after or len(self._failing) >= OUTAGE_AFTER:

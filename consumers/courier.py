@@ -60,18 +60,24 @@ class Flight:
 
 
 class _Part:
-    """Records of a batch that are sent in one request, how often they were sent before, and whether some may have arrived."""
+    """Records of a batch that are sent in one request, how often they were sent before, and whether some may have arrived.
 
-    __slots__ = ("attempts", "doubt", "records")
+    `refusals`: how often something that is not the API refused it, of a single record.
+    """
+
+    __slots__ = ("attempts", "doubt", "records", "refusals")
 
     def __init__(self, records: Sequence[Record], attempts: int = 0, doubt: Doubt | None = None) -> None:
         self.records = records
         self.attempts = attempts
         self.doubt = doubt
+        self.refusals = 0
 
     def of(self, records: Sequence[Record]) -> _Part:
         """Return some of it as a part of its own."""
-        return _Part(records, self.attempts, None if self.doubt is None else self.doubt.among(records))
+        part = _Part(records, self.attempts, None if self.doubt is None else self.doubt.among(records))
+        part.refusals = self.refusals
+        return part
 
 
 class Courier:
@@ -114,7 +120,7 @@ class Courier:
         while parts and not flight.withdrawn:
             part = parts.pop()
             rest = [each for each in await self._settle(flight, part) if each.records]
-            parts.extend(reversed(rest))
+            parts = _behind(parts, part) if rest == [part] else [*parts, *reversed(rest)]
             if parts and sum(len(each.records) for each in rest) < len(part.records):
                 flight.partly(flight, [record for each in parts for record in each.records])
 
@@ -151,33 +157,24 @@ class Courier:
         return [record for record in records if (record.partition, record.offset) not in places]
 
     async def _settle(self, flight: Flight, part: _Part) -> Sequence[_Part]:
-        """Send `part` until its outcome is final; return what is to be sent of it in smaller parts."""
+        """Send `part` until its outcome is final; return what of it is to be sent in smaller parts, or it itself to stand aside."""
         request = request_of(part.records)
         self.doubts.watch(part.doubt)
-        failures = 0
+        failures = part.refusals
         try:
+            if failures:
+                await self._pause(failures)
             while True:
                 outcome = await self._send(flight, part, request)
-                match outcome.action:
-                    case Action.SETTLE:
-                        if isinstance(request, Deletion) and not outcome.refused:
-                            await self._forget(flight, part.records[0])
-                        return (part.of(await self._finish(flight, part, outcome)),)
-                    case Action.HALVE if len(part.records) == 1:
-                        if not self._limit.allowed(1, {0: outcome.words}):
-                            return (part.of(part.records),)
-                        letter = DeadLetter(part.records[0], _ALONE[outcome.kind], outcome.words, part.attempts)
-                        await self._bury(flight, [letter])
-                        return ()
-                    case Action.HALVE:
-                        middle = len(part.records) // 2
-                        return part.of(part.records[:middle]), part.of(part.records[middle:])
-                    case Action.RETRY if not flight.withdrawn and self._gate.reason is None:
-                        failures += 1
-                        await self._clock.sleep(self._backoff.delay(failures))
-                    case _:
-                        # While the storefront rests, the gate alone decides when the next request goes out.
-                        failures += 1
+                if outcome.action is Action.SETTLE:
+                    if isinstance(request, Deletion) and not outcome.refused:
+                        await self._forget(flight, part.records[0])
+                    return (part.of(await self._finish(flight, part, outcome)),)
+                if outcome.action is Action.HALVE or outcome.action is Action.ISOLATE:
+                    return await self._divide(flight, part, outcome)
+                failures += 1
+                if outcome.action is Action.RETRY and not flight.withdrawn:
+                    await self._pause(failures)
                 if flight.withdrawn:
                     self.doubts.left(part.doubt)
                     return ()
@@ -186,6 +183,25 @@ class Courier:
             raise
         finally:
             self.doubts.settled(part.doubt)
+
+    async def _pause(self, failures: int) -> None:
+        """Wait before the next try. While the storefront rests, the gate alone decides when that goes out."""
+        if self._gate.reason is None:
+            await self._clock.sleep(self._backoff.delay(failures))
+
+    async def _divide(self, flight: Flight, part: _Part, outcome: Outcome) -> Sequence[_Part]:
+        """Return the halves of what was refused as a whole; of a single record, what becomes of it."""
+        middle = len(part.records) // 2
+        if middle:
+            return part.of(part.records[:middle]), part.of(part.records[middle:])
+        if outcome.action is Action.ISOLATE:
+            part.refusals += 1
+            return (part,)
+        if not self._limit.allowed(1, {0: outcome.words}):
+            return (part.of(part.records),)
+        letter = DeadLetter(part.records[0], _ALONE[outcome.kind], outcome.words, part.attempts)
+        await self._bury(flight, [letter])
+        return ()
 
     async def _send(self, flight: Flight, part: _Part, request: bytes | Deletion) -> Outcome:
         if flight.probe is None:
@@ -206,10 +222,9 @@ class Courier:
             raise
         finally:
             flight.busy = False
-        outcome = classify(answer, len(part.records), self._clock.now())
+        outcome = classify(answer, len(part.records), self._clock.now(), self._ingestion.secret)
         if isinstance(request, Deletion):
             outcome = judged(outcome, answer)
-        outcome = self._ingestion.redacted(outcome)
         if outcome.in_doubt and part.doubt is None:
             part.doubt = self.doubts.about(part.records, started)
             self.doubts.watch(part.doubt)
@@ -271,3 +286,13 @@ class Courier:
             flight.busy = False
         flight.batch.settle([letter.record for letter in letters], DEAD_LETTERED)
         self._report.dead_lettered(letters)
+
+
+def _behind(parts: Sequence[_Part], part: _Part) -> list[_Part]:
+    """Return `parts`, the last of which goes next, with a single record behind all but those of its key."""
+    key = part.records[0].key
+    if key is None:
+        return [part, *parts]
+    same = [each.of([record for record in each.records if record.key == key]) for each in parts]
+    others = [each.of([record for record in each.records if record.key != key]) for each in parts]
+    return [each for each in (*same, part, *others) if each.records]

@@ -49,12 +49,14 @@ def request_of(records: Sequence[Record]) -> bytes | Deletion:
 def judged(outcome: Outcome, answer: Answer | NoAnswer) -> Outcome:
     """Return what became of a deletion, given what the same answer would say of events.
 
-    That the API knows no such user, or no deletion, says nothing about the events of others: the deletion is refused, and the
-    storefront does not rest.
+    That the API knows no such user, or no deletion, says nothing about the events of others, nor does it that our key or plan
+    allows none, or that a proxy lets none pass: the deletion is refused, or waits alone, and the storefront does not rest.
     """
+    if outcome.action is not Action.PAUSE or outcome.kind is Kind.RATE:
+        return outcome
     if outcome.kind is Kind.MISDIRECTED and isinstance(answer, Answer) and _says_an_error(answer.body):
         return outcome._replace(kind=Kind.REFUSED, action=Action.HALVE, pause=None)
-    return outcome
+    return outcome._replace(action=Action.RETRY, pause=None)
 
 
 def _says_an_error(body: bytes) -> bool:

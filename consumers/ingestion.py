@@ -18,22 +18,26 @@ from consumers.outcomes import Answer, NoAnswer
 if TYPE_CHECKING:
     from types import TracebackType
 
+    from aiohttp.client_proto import ResponseHandler
     from aiohttp.connector import Connection
 
-    from consumers.outcomes import Outcome
     from runtime.settings import IngestionSettings
 
 PATH: Final = "/v1/api/analytics/ecommerce/batch"
 USER_PATH: Final = "/v1/api/analytics/user/"
 TOTAL_SECONDS: Final = 30.0
 CONNECT_SECONDS: Final = 5.0
+IDLE_SECONDS: Final = 4.0
+"""A connection is kept so long without a request: many servers close theirs after 5 s, and what crosses with that is in doubt."""
 MAX_ANSWER_BYTES: Final = 256 * 1024
 """More than 100 errors of any sensible length; what is longer is not the API's, and is not read to its end."""
 
 _USER_AGENT: Final = f"sluice/{version('sluice-gateway')}"
-_REDACTED: Final = "[key]"
 _LINE_END: Final = re.compile(r"[\r\n\0]")
-_PROVISIONAL: Final = (100, 102, 103)
+_SWITCHING_PROTOCOLS: Final = 101
+_FIRST_FINAL: Final = 200
+# What a name, a network or a server can do wrong; a host name that is none raises UnicodeError.
+_FAILURES: Final = (aiohttp.ClientError, HttpProcessingError, OSError, UnicodeError)
 
 
 class Ingestion:
@@ -67,7 +71,8 @@ class Ingestion:
                 "Accept-Encoding": "identity",
             }
         )
-        self._key = key
+        self.secret: Final = key
+        """Our key, which whatever the API says must be freed of."""
         self._timeout = aiohttp.ClientTimeout(total=total_seconds, connect=connect_seconds)
         self._head = _head(self._url, self._headers)
         self._session: aiohttp.ClientSession | None = None
@@ -76,7 +81,7 @@ class Ingestion:
 
     async def start(self) -> None:
         """Get ready; nothing is connected yet."""
-        self._connector = aiohttp.TCPConnector(limit=0)
+        self._connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=IDLE_SECONDS)
         # Says where to, and how, connections are wanted; it is never sent.
         self._wanted = aiohttp.ClientRequest("POST", self._url, loop=asyncio.get_running_loop())
         self._session = aiohttp.ClientSession(
@@ -110,14 +115,20 @@ class Ingestion:
         if self._connector is None or self._wanted is None:
             raise RuntimeError("request before start")
         connection: Connection | None = None
+        sent = False
         try:
             async with asyncio.timeout(self._timeout.total):
                 connection = await self._connector.connect(self._wanted, [], self._timeout)
-                answer, whole = await self._exchange(connection, body)
-        except TimeoutError as error:
-            return NoAnswer(timed_out=True, sent=connection is not None, words=_words(error))
-        except (aiohttp.ClientError, HttpProcessingError, OSError) as error:
-            return NoAnswer(timed_out=False, sent=connection is not None, words=_words(error))
+                protocol, transport = connection.protocol, connection.transport
+                # What came while nothing was asked, such as a proxy's parting 408, would be taken for the answer to this.
+                if protocol is None or transport is None or protocol.should_close:
+                    raise aiohttp.ServerDisconnectedError
+                sent = True
+                answer, whole = await self._exchange(protocol, transport, body)
+        except TimeoutError:
+            return NoAnswer(timed_out=True, sent=sent, words=self._too_late(sent=sent))
+        except _FAILURES as error:
+            return NoAnswer(timed_out=False, sent=sent, words=_words(error))
         else:
             if whole:
                 connection.release()
@@ -127,16 +138,14 @@ class Ingestion:
             if connection is not None:
                 connection.close()
 
-    async def _exchange(self, connection: Connection, body: bytes) -> tuple[Answer, bool]:
+    async def _exchange(
+        self, protocol: ResponseHandler, transport: asyncio.Transport, body: bytes
+    ) -> tuple[Answer, bool]:
         """Send a batch and return the answer, and whether the connection can carry another: both were read and written to their ends."""
-        protocol, transport = connection.protocol, connection.transport
-        # What came while nothing was asked, such as a proxy's parting 408, would be taken for the answer to this.
-        if protocol is None or transport is None or protocol.should_close:
-            raise aiohttp.ServerDisconnectedError
         protocol.set_response_params(read_until_eof=True, auto_decompress=False)
         transport.writelines((self._head, b"%d\r\n\r\n" % len(body), body))
         message, payload = await protocol.read()
-        while message.code in _PROVISIONAL:
+        while message.code < _FIRST_FINAL and message.code != _SWITCHING_PROTOCOLS:
             message, payload = await protocol.read()
         read = await _read(payload)
         return Answer(message.code, message.headers, read), payload.at_eof() and not transport.get_write_buffer_size()
@@ -152,21 +161,18 @@ class Ingestion:
                 if not response.content.at_eof():
                     response.close()
                 return Answer(response.status, response.headers, body)
-        except (aiohttp.ConnectionTimeoutError, aiohttp.ClientConnectorError, aiohttp.InvalidURL) as error:
-            return NoAnswer(isinstance(error, TimeoutError), sent=False, words=_words(error))
-        except TimeoutError as error:
-            return NoAnswer(timed_out=True, sent=True, words=_words(error))
-        except (aiohttp.ClientError, OSError) as error:
-            return NoAnswer(timed_out=False, sent=True, words=_words(error))
+        except aiohttp.ConnectionTimeoutError:
+            return NoAnswer(timed_out=True, sent=False, words=self._too_late(sent=False))
+        except TimeoutError:
+            return NoAnswer(timed_out=True, sent=True, words=self._too_late(sent=True))
+        except _FAILURES as error:
+            never = isinstance(error, aiohttp.ClientConnectorError | aiohttp.InvalidURL | UnicodeError)
+            return NoAnswer(timed_out=False, sent=not never, words=_words(error))
 
-    def redacted(self, outcome: Outcome) -> Outcome:
-        """Return `outcome` without the storefront's key in any of its words: they go to logs and to the dead-letter topic."""
-        if not self._key or (
-            self._key not in outcome.words and not any(self._key in each for each in outcome.refused.values())
-        ):
-            return outcome
-        refused = {index: words.replace(self._key, _REDACTED) for index, words in outcome.refused.items()}
-        return outcome._replace(words=outcome.words.replace(self._key, _REDACTED), refused=refused)
+    def _too_late(self, *, sent: bool) -> str:
+        if sent:
+            return f"no answer within {self._timeout.total:g} s"
+        return f"no connection within {self._timeout.connect:g} s"
 
 
 def _head(url: URL, headers: CIMultiDict[str]) -> bytes:
@@ -186,4 +192,9 @@ async def _read(content: aiohttp.StreamReader) -> bytes:
 
 
 def _words(error: Exception) -> str:
+    """Return what went wrong, in an operator's words where aiohttp's are not."""
+    if isinstance(error, aiohttp.ServerDisconnectedError):
+        return "the connection was closed before there was an answer"
+    if isinstance(error, HttpProcessingError):
+        return "what came is not HTTP: " + " ".join(error.message.split())
     return " ".join(str(error).split()) or type(error).__name__

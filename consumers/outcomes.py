@@ -6,6 +6,7 @@ tests holds it.
 Action     what the forwarder then does
 SETTLE     what is named in `refused` is dead-lettered, what is in `held` sent again, everything else is delivered
 HALVE      sends the events again in halves, until the one that is refused stands alone and is dead-lettered
+ISOLATE    sends them again in halves likewise, but what stands alone then waits, and its key with it, until it is taken
 RETRY      sends the same bytes again after a backoff; only the keys in it wait, unless the API said when to come again
 PAUSE      holds the storefront back as a whole, for `pause` as the reason, and probes until it is over
 """
@@ -34,6 +35,7 @@ class Action(Enum):
 
     SETTLE = auto()
     HALVE = auto()
+    ISOLATE = auto()
     RETRY = auto()
     PAUSE = auto()
 
@@ -94,50 +96,72 @@ class Outcome(NamedTuple):
     held: frozenset[int] = frozenset()
 
 
+_WAITING: Final = (Action.PAUSE, Action.RETRY, Action.ISOLATE)
 _DELIVERED: Final = Outcome(Kind.DELIVERED, Action.SETTLE)
 _NAMED_EVENT: Final = re.compile(r"events\[([0-9]{1,4})\]:?\s*(.*)", re.DOTALL)
-_PLAN_CODES: Final = frozenset({"FEATURE_GATED", "APPSPACE_FROZEN"})
-_QUOTA_CODES: Final = frozenset({"USAGE_EXCEEDED", "QUOTA_EXCEEDED"})
-_QUOTA_WORDS: Final = "event quota"
-# About a single event, only the seed's own words count: anything else may quote the event.
+_HOLDING_CODES: Final = {
+    "USAGE_EXCEEDED": Kind.QUOTA,
+    "QUOTA_EXCEEDED": Kind.QUOTA,
+    "FEATURE_GATED": Kind.PLAN,
+    "APPSPACE_FROZEN": Kind.PLAN,
+}
+# Only the seed's own words count: anything else may quote an event.
 _HOLDING_WORDS: Final = {
     "ecommerce event quota exceeded": Kind.QUOTA,
     "ecommerce events are not available on the free tier": Kind.PLAN,
 }
+_QUOTA_WORDS: Final = "event quota"
+_PLAN_WORDS: Final = "free tier"
+_REDACTED: Final = "[key]"
 
 
 class _Case(NamedTuple):
-    """What `classify` was asked about an answer."""
+    """What `classify` was asked about an answer. `said`: its body as a JSON object, empty when it is none."""
 
     answer: Answer
+    said: dict[str, Any]
     sent: int
-    now: float
+    secret: str
+
+    def words(self) -> str:
+        """Return what the answer says: the API's `error`, else the body, else its status."""
+        error = self.said.get("error")
+        words = error if isinstance(error, str) else self.answer.body.decode(errors="replace")
+        return self.legible(words) or f"HTTP status {self.answer.status} without a body"
+
+    def legible(self, words: str) -> str:
+        """Return the start of `words`, without our key: it is taken out before they are cut, or a part of it could stay."""
+        return _legible(words, self.secret)
+
+    def says_an_error(self) -> bool:
+        """Tell whether the answer has the shape of the API's errors: what stands before it has words of its own."""
+        return isinstance(self.said.get("error"), str)
 
 
-def classify(answer: Answer | NoAnswer, sent: int, now: float) -> Outcome:
+def classify(answer: Answer | NoAnswer, sent: int, now: float, secret: str = "") -> Outcome:
     """Return what became of a request with `sent` events (1 to 100).
 
-    `now`, in seconds since the epoch, is what a Retry-After that is a date is measured from.
+    `now`, in seconds since the epoch, is what a Retry-After that is a date is measured from. `secret` (our key) is in
+    none of the outcome's words, whoever echoes it: they go to logs and to the dead-letter topic.
     """
     if isinstance(answer, NoAnswer):
         kind = Kind.TIMEOUT if answer.timed_out else Kind.CONNECTION
-        return Outcome(kind, Action.RETRY, answer.words, in_doubt=answer.sent)
+        return Outcome(kind, Action.RETRY, _legible(answer.words, secret), in_doubt=answer.sent)
     judge = _BY_STATUS.get(answer.status) or _BY_HUNDRED.get(answer.status // 100, _misdirected)
-    outcome = judge(_Case(answer, sent, now))
-    if outcome.action is Action.PAUSE or outcome.action is Action.RETRY:
+    outcome = judge(_Case(answer, _parsed(answer.body), sent, secret))
+    if outcome.action in _WAITING:
         wait = min(LONGEST_WAIT, seconds_to_wait(answer.headers.get("Retry-After"), now))
         return outcome._replace(retry_after=wait) if wait else outcome
     return outcome
 
 
 def _success(case: _Case) -> Outcome:
-    body = _parsed(case.answer)
-    if body.get("ok") is not True:
+    if case.said.get("ok") is not True:
         return _not_the_api(case)
-    refused = _refused(body.get("errors"), case.sent)
+    refused = _refused(case)
     if refused is None:
-        return Outcome(Kind.UNCLEAR, Action.HALVE, _words(case))
-    accepted = body.get("accepted")
+        return Outcome(Kind.UNCLEAR, Action.HALVE, case.words())
+    accepted = case.said.get("accepted")
     mismatch = type(accepted) is int and accepted != case.sent - len(refused)
     if refused:
         return _partly(refused, mismatch=mismatch)
@@ -146,11 +170,7 @@ def _success(case: _Case) -> Outcome:
 
 def _partly(refused: dict[int, str], *, mismatch: bool) -> Outcome:
     """Judge events that were refused by name: some of them may only have to wait."""
-    holding = {
-        index: kind
-        for index, words in refused.items()
-        if (kind := _HOLDING_WORDS.get(words.strip().rstrip(".").lower())) is not None
-    }
+    holding = {index: kind for index, words in refused.items() if (kind := _held_by(words)) is not None}
     if not holding:
         return Outcome(Kind.PARTLY_REFUSED, Action.SETTLE, refused=refused, mismatch=mismatch)
     first = min(holding)
@@ -166,51 +186,68 @@ def _partly(refused: dict[int, str], *, mismatch: bool) -> Outcome:
 
 
 def _not_the_api(case: _Case) -> Outcome:
-    return Outcome(Kind.NOT_THE_API, Action.RETRY, _words(case), in_doubt=True)
+    return Outcome(Kind.NOT_THE_API, Action.RETRY, case.words(), in_doubt=True)
 
 
 def _refusal(case: _Case) -> Outcome:
-    return Outcome(Kind.REFUSED, Action.HALVE, _words(case))
+    return _held_back(case) or Outcome(Kind.REFUSED, Action.HALVE, case.words())
 
 
 def _too_large(case: _Case) -> Outcome:
-    return Outcome(Kind.TOO_LARGE, Action.HALVE, _words(case))
+    return Outcome(Kind.TOO_LARGE, Action.HALVE, case.words())
 
 
 def _unauthorised(case: _Case) -> Outcome:
-    return Outcome(Kind.AUTH, Action.PAUSE, _words(case), pause="auth")
+    return _pause(Kind.AUTH, case)
 
 
 def _unpaid(case: _Case) -> Outcome:
-    return Outcome(Kind.PLAN, Action.PAUSE, _words(case), pause="plan")
+    return _pause(Kind.PLAN, case)
 
 
 def _forbidden(case: _Case) -> Outcome:
-    code = _parsed(case.answer).get("code")
-    if code in _QUOTA_CODES:
-        return _used_up(case)
-    if code in _PLAN_CODES or "free tier" in _words(case).lower():
+    if (held := _held_back(case)) is not None:
+        return held
+    if _PLAN_WORDS in case.words().lower():
         return _unpaid(case)
-    return _unauthorised(case)
+    return _unauthorised(case) if case.says_an_error() or not case.answer.body else _firewall(case)
+
+
+def _not_acceptable(case: _Case) -> Outcome:
+    return _misdirected(case) if case.says_an_error() else _firewall(case)
+
+
+def _firewall(case: _Case) -> Outcome:
+    """Judge what is refused by something before the API, be it all that we send or what one event holds.
+
+    To rest for it would let a single visitor's event hold back everybody's.
+    """
+    return Outcome(Kind.NOT_THE_API, Action.ISOLATE, case.words())
 
 
 def _too_many(case: _Case) -> Outcome:
-    words = _words(case)
-    if _parsed(case.answer).get("code") in _QUOTA_CODES or _QUOTA_WORDS in words.lower():
-        return _used_up(case)
-    return Outcome(Kind.RATE, Action.PAUSE, words, pause="rate")
+    if (held := _held_back(case)) is not None:
+        return held
+    return _pause(Kind.QUOTA if _QUOTA_WORDS in case.words().lower() else Kind.RATE, case)
 
 
-def _used_up(case: _Case) -> Outcome:
-    return Outcome(Kind.QUOTA, Action.PAUSE, _words(case), pause="quota")
+def _held_back(case: _Case) -> Outcome | None:
+    """Judge what names quota or plan, whatever its status: that is no fault of the events, and they are no dead letters."""
+    code = case.said.get("code")
+    kind = (_HOLDING_CODES.get(code) if isinstance(code, str) else None) or _held_by(case.words())
+    return None if kind is None else _pause(kind, case)
+
+
+def _pause(kind: Kind, case: _Case) -> Outcome:
+    return Outcome(kind, Action.PAUSE, case.words(), pause=kind.value)
 
 
 def _misdirected(case: _Case) -> Outcome:
-    return Outcome(Kind.MISDIRECTED, Action.PAUSE, _words(case), pause="misdirected")
+    return _pause(Kind.MISDIRECTED, case)
 
 
 def _server_error(case: _Case) -> Outcome:
-    return Outcome(Kind.SERVER_ERROR, Action.RETRY, _words(case))
+    return Outcome(Kind.SERVER_ERROR, Action.RETRY, case.words())
 
 
 def _gateway_error(case: _Case) -> Outcome:
@@ -224,6 +261,7 @@ _BY_STATUS: Final[Mapping[int, Callable[[_Case], Outcome]]] = {
     401: _unauthorised,
     402: _unpaid,
     403: _forbidden,
+    406: _not_acceptable,
     408: _server_error,
     413: _too_large,
     422: _refusal,
@@ -231,18 +269,19 @@ _BY_STATUS: Final[Mapping[int, Callable[[_Case], Outcome]]] = {
     429: _too_many,
     502: _gateway_error,
     504: _gateway_error,
+    520: _gateway_error,
+    524: _gateway_error,
 }
 _BY_HUNDRED: Final[Mapping[int, Callable[[_Case], Outcome]]] = {2: _not_the_api, 5: _server_error}
 
 
-def _refused(errors: Any, sent: int) -> dict[int, str] | None:
-    """Return which events `errors` refuses; None when that cannot be told for sure."""
+def _refused(case: _Case) -> dict[int, str] | None:
+    """Return which events `errors` refuses, and the words about each; None when that cannot be told for sure."""
+    errors = case.said.get("errors")
     if not errors:
         return {}
-    if sent == 1:
-        # Whatever the errors name, there is only one event that they can be about.
-        words = errors if isinstance(errors, list) else [errors]
-        return {0: "; ".join(map(_event_words, words))[:MAX_WORDS]}
+    if case.sent == 1:
+        return {0: _about_the_one(errors, case)}
     if not isinstance(errors, list):
         return None
     refused: dict[int, str] = {}
@@ -251,29 +290,36 @@ def _refused(errors: Any, sent: int) -> dict[int, str] | None:
         if named is None:
             return None
         index = int(named[1])
-        if index >= sent or index in refused:
+        if index >= case.sent or index in refused:
             return None
-        refused[index] = named[2][:MAX_WORDS]
+        refused[index] = case.legible(named[2])
     return refused
 
 
-def _event_words(error: Any) -> str:
-    if not isinstance(error, str):
-        return orjson.dumps(error).decode()
-    named = _NAMED_EVENT.fullmatch(error)
-    return named[2] if named is not None else error
+def _about_the_one(errors: Any, case: _Case) -> str:
+    """Return the words about the only event there is: whatever the errors name, they are about that."""
+    words = []
+    for error in errors if isinstance(errors, list) else [errors]:
+        text = error.get("error") if isinstance(error, dict) else error
+        if not isinstance(text, str):
+            return case.words()
+        named = _NAMED_EVENT.fullmatch(text)
+        words.append(named[2] if named is not None else text)
+    # If it has to wait, that is what counts.
+    return case.legible(next((each for each in words if _held_by(each) is not None), "; ".join(words)))
 
 
-def _parsed(answer: Answer) -> dict[str, Any]:
+def _held_by(words: str) -> Kind | None:
+    return _HOLDING_WORDS.get(words.strip().rstrip(".").lower())
+
+
+def _parsed(body: bytes) -> dict[str, Any]:
     try:
-        value = orjson.loads(answer.body)
+        value = orjson.loads(body)
     except orjson.JSONDecodeError:
         return {}
     return value if isinstance(value, dict) else {}
 
 
-def _words(case: _Case) -> str:
-    """Return what the answer says: the API's `error`, else the start of the body, else its status."""
-    error = _parsed(case.answer).get("error")
-    words = error if isinstance(error, str) else case.answer.body[: 4 * MAX_WORDS].decode(errors="replace")
-    return words.strip()[:MAX_WORDS] or f"HTTP status {case.answer.status}"
+def _legible(words: str, secret: str) -> str:
+    return (words.replace(secret, _REDACTED) if secret else words).strip()[:MAX_WORDS]

@@ -32,6 +32,19 @@ async def test_a_server_that_says_when_to_come_again_is_left_alone_until_then(
     assert circuit.until == pytest.approx(clock.monotonic() + 40)
 
 
+async def test_what_a_firewall_refuses_is_no_sign_of_the_api(circuit: Circuit, clock: ManualClock) -> None:
+    refused = Outcome(Kind.NOT_THE_API, Action.ISOLATE)
+    for source in range(OUTAGE_AFTER):
+        assert circuit.reason is None
+        circuit.take(source, refused, probe=False)
+    assert circuit.reason == OUTAGE
+    until = circuit.until
+    await clock.advance(until - clock.monotonic())
+    circuit.take("another", refused, probe=True)
+    assert circuit.reason == OUTAGE
+    assert circuit.until > until
+
+
 async def test_events_held_within_a_200_are_a_reason_to_rest(circuit: Circuit) -> None:
     circuit.take("a", HELD, probe=False)
     assert circuit.reason == "quota"

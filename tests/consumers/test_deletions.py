@@ -96,6 +96,28 @@ async def test_one_that_is_refused_is_a_dead_letter_and_holds_nobody_back(sink: 
         assert shop.route.flowing
 
 
+@pytest.mark.parametrize(
+    "answer",
+    [
+        Say(401, {"error": "secret key required"}),
+        Say(403, {"error": "No", "code": "FEATURE_GATED"}),
+        Say(405, b"<html>"),
+        Say(403, b"<html>"),
+    ],
+)
+async def test_one_that_may_not_be_waits_and_holds_nobody_else_back(sink: Sink, answer: Say) -> None:
+    async with open_shop(sink) as shop:
+        sink.answer = lambda got: answer if got.path.startswith(USER) else OK
+        shop.feed_records(stream("!a", "a1", "b1"))
+        await shop.until(lambda: len(sink.got) >= 4, step=0.1)
+        assert told(sink).count(["b1"]) == 1
+        assert ["a1"] not in told(sink)
+        assert shop.route.flowing
+        sink.answer = lambda _got: OK
+        await shop.until(lambda: shop.finished, step=1)
+        assert shop.committable() == (3, 3, 0)
+
+
 async def test_what_only_looks_like_one_is_an_event(sink: Sink) -> None:
     async with open_shop(sink) as shop:
         looks = orjson.dumps({"user_id": "a", "name": "a1"})

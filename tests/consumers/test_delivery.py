@@ -64,6 +64,39 @@ async def test_what_can_be_cured_is_sent_again_unchanged_until_it_is_delivered(s
         assert shop.dead == []
 
 
+async def test_an_event_that_a_firewall_refuses_holds_back_its_own_key_only(sink: Sink) -> None:
+    firewall = Say(403, b"<html>Request blocked</html>", {"Content-Type": "text/html"})
+    sink.answer = lambda got: firewall if "a1" in got.names else OK
+    async with open_shop(sink) as shop:
+        shop.feed("b1", "a1", "a2", "c1", "d1")
+        await shop.until(lambda: shop.count("forwarder_events_total", result="delivered") == 3, step=0.1)
+        shop.feed("b2")
+        await shop.until(lambda: shop.count("forwarder_events_total", result="delivered") == 4, step=0.1)
+        before = len(sink.got)
+        await shop.advance(60)
+        assert 1 <= len(sink.got) - before < 30, "it is tried again, ever more rarely"
+        assert shop.route.flowing
+        assert shop.dead == []
+        sink.answer = lambda _got: OK
+        await shop.until(lambda: shop.finished, step=1)
+        assert sink.names[-2:] == [["a1"], ["a2"]]
+        assert shop.committable() == (6, 6, 0)
+
+
+async def test_a_firewall_that_refuses_everything_is_an_outage_and_makes_no_dead_letters(sink: Sink) -> None:
+    sink.answer = lambda _got: Say(403, b"<html>Your address is blocked</html>")
+    async with open_shop(sink, max_batch_events=2) as shop:
+        shop.feed("a1", "b1", "c1", "d1", "e1", "f1", "g1", "h1")
+        await shop.until(lambda: not shop.route.flowing, step=0.1)
+        before = len(sink.got)
+        await shop.advance(60)
+        assert not shop.route.flowing
+        assert len(sink.got) - before < 12, "one probe at a time, ever more rarely"
+        sink.answer = lambda _got: OK
+        await shop.until(lambda: shop.finished, step=1)
+        assert shop.committable() == (8, 8, 0)
+
+
 async def test_only_the_keys_of_a_failing_batch_wait(sink: Sink) -> None:
     sink.answer = lambda got: TROUBLE if "a1" in got.names else OK
     async with open_shop(sink, max_batch_events=2) as shop:

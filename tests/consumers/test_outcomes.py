@@ -8,6 +8,7 @@ from multidict import CIMultiDict
 
 from consumers.outcomes import MAX_WORDS, Action, Answer, Kind, NoAnswer, Outcome, classify
 
+KEY = "tolk_sec_0123456789"
 NOW = 1_445_412_000.0  # Wed, 21 Oct 2015 07:20:00 GMT
 HTML = b"<html><body><h1>Sign in to continue</h1></body></html>"
 
@@ -18,7 +19,7 @@ def answer(status: int, body: Any = None, **headers: str) -> Answer:
 
 
 def judged(status: int, body: Any = None, sent: int = 3, **headers: str) -> Outcome:
-    return classify(answer(status, body, **headers), sent, NOW)
+    return classify(answer(status, body, **headers), sent, NOW, KEY)
 
 
 def error(text: str, code: str | None = None) -> dict[str, str]:
@@ -93,8 +94,9 @@ def test_errors_that_cannot_be_read_for_sure_are_never_guessed_at(errors: Any) -
         (["no"], "no"),
         (["events[0]: one", "events[0]: two"], "one; two"),
         ("no", "no"),
-        ([{"why": "no"}], '{"why":"no"}'),
-        (True, "true"),
+        ([{"index": 0, "error": "no"}], "no"),
+        ([{"why": "no"}], '{"ok":true,"errors":[{"why":"no"}]}'),
+        (True, '{"ok":true,"errors":true}'),
     ],
 )
 def test_a_single_event_is_what_any_errors_are_about(errors: Any, words: str) -> None:
@@ -118,6 +120,37 @@ def test_events_refused_for_want_of_quota_or_plan_are_held_and_never_dead_letter
     assert not outcome.mismatch
     alone = judged(200, {"ok": True, "accepted": 0, "errors": [f"events[0]: {words}."]}, sent=1)
     assert (alone.kind, alone.held, alone.refused) == (kind, frozenset({0}), {})
+
+
+@pytest.mark.parametrize(
+    "errors",
+    [
+        [QUOTA, QUOTA],
+        ["events[0]: revenue is required for purchase events", f"events[0]: {QUOTA}"],
+        [{"index": 0, "error": QUOTA, "code": "USAGE_EXCEEDED"}],
+        QUOTA,
+    ],
+)
+def test_want_of_quota_holds_an_event_however_it_is_written(errors: Any) -> None:
+    outcome = judged(200, {"ok": True, "errors": errors}, sent=1)
+    assert (outcome.pause, set(outcome.held)) == ("quota", {0})
+    assert outcome.refused == {}
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"ok":true,"errors":' + b"[" * 600 + b"]" * 600 + b"}",
+        {"error": "No", "code": ["USAGE_EXCEEDED"]},
+        {"error": "No", "code": {}},
+        {"error": {"message": "No"}},
+    ],
+)
+@pytest.mark.parametrize("status", [200, 400, 403, 413, 429, 500])
+def test_whatever_is_answered_has_an_outcome(status: int, body: Any) -> None:
+    """One storefront's odd answer once ended the process, and with it everybody's forwarding."""
+    for sent in (1, 3):
+        assert judged(status, body, sent=sent).action in Action
 
 
 def test_only_the_seeds_own_words_hold_a_single_event() -> None:
@@ -157,6 +190,9 @@ def test_a_200_that_is_not_the_apis_is_no_delivery(body: Any) -> None:
         (301, b"", Kind.MISDIRECTED, Action.PAUSE, "misdirected"),
         (302, {"ok": True}, Kind.MISDIRECTED, Action.PAUSE, "misdirected"),
         (308, b"", Kind.MISDIRECTED, Action.PAUSE, "misdirected"),
+        (400, error("No", "USAGE_EXCEEDED"), Kind.QUOTA, Action.PAUSE, "quota"),
+        (400, error(QUOTA), Kind.QUOTA, Action.PAUSE, "quota"),
+        (422, error("No", "FEATURE_GATED"), Kind.PLAN, Action.PAUSE, "plan"),
         (400, error("Maximum 100 events per batch"), Kind.REFUSED, Action.HALVE, None),
         (400, HTML, Kind.REFUSED, Action.HALVE, None),
         (401, error("Invalid API key"), Kind.AUTH, Action.PAUSE, "auth"),
@@ -165,9 +201,14 @@ def test_a_200_that_is_not_the_apis_is_no_delivery(body: Any) -> None:
         (403, error("No", "FEATURE_GATED"), Kind.PLAN, Action.PAUSE, "plan"),
         (403, error("No", "APPSPACE_FROZEN"), Kind.PLAN, Action.PAUSE, "plan"),
         (403, error("No", "USAGE_EXCEEDED"), Kind.QUOTA, Action.PAUSE, "quota"),
-        (403, HTML, Kind.AUTH, Action.PAUSE, "auth"),
+        (403, error("No", "SOMETHING_NEW"), Kind.AUTH, Action.PAUSE, "auth"),
+        (403, b"", Kind.AUTH, Action.PAUSE, "auth"),
+        (403, HTML, Kind.NOT_THE_API, Action.ISOLATE, None),
+        (403, {"message": "Forbidden"}, Kind.NOT_THE_API, Action.ISOLATE, None),
         (404, HTML, Kind.MISDIRECTED, Action.PAUSE, "misdirected"),
         (405, b"", Kind.MISDIRECTED, Action.PAUSE, "misdirected"),
+        (406, error("No"), Kind.MISDIRECTED, Action.PAUSE, "misdirected"),
+        (406, HTML, Kind.NOT_THE_API, Action.ISOLATE, None),
         (408, b"", Kind.SERVER_ERROR, Action.RETRY, None),
         (409, b"", Kind.MISDIRECTED, Action.PAUSE, "misdirected"),
         (410, b"", Kind.MISDIRECTED, Action.PAUSE, "misdirected"),
@@ -194,7 +235,10 @@ def test_each_status_has_its_outcome(status: int, body: Any, kind: Kind, action:
     assert outcome.refused == {}
 
 
-@pytest.mark.parametrize(("status", "doubt"), [(500, False), (502, True), (503, False), (504, True), (429, False)])
+@pytest.mark.parametrize(
+    ("status", "doubt"),
+    [(500, False), (502, True), (503, False), (504, True), (520, True), (522, False), (524, True), (429, False)],
+)
 def test_a_gateways_word_leaves_it_in_doubt_what_the_api_did(status: int, doubt: bool) -> None:  # noqa: FBT001 - a column of the table
     assert judged(status, b"").in_doubt is doubt
 
@@ -243,10 +287,27 @@ def test_no_answer_is_tried_again_and_in_doubt_once_it_was_sent(missing: NoAnswe
         (b" not json ", "not json"),
         ("é".encode() * 5000, "é" * MAX_WORDS),
         (b"\xff", "\N{REPLACEMENT CHARACTER}"),
-        (b"", "HTTP status 400"),
+        (b"", "HTTP status 400 without a body"),
         ({"error": 7}, '{"error":7}'),
     ],
 )
 def test_the_apis_words_are_kept_as_far_as_they_are_bearable(body: Any, words: str) -> None:
     assert judged(400, body).words == words
     assert judged(200, {"ok": True, "errors": ["events[1]: " + "x" * 5000]}).refused == {1: "x" * MAX_WORDS}
+
+
+@pytest.mark.parametrize(
+    ("said", "words"),
+    [
+        (f"Invalid key {KEY}!", "Invalid key [key]!"),
+        ("x" * (MAX_WORDS - 10) + KEY, "x" * (MAX_WORDS - 10) + "[key]"),
+        (" " * 5000 + KEY * 2, "[key][key]"),
+    ],
+)
+def test_our_key_is_cut_out_of_whatever_is_said_before_that_is_cut(said: str, words: str) -> None:
+    assert judged(401, error(said)).words == words
+    assert judged(502, said.encode()).words == words
+    assert judged(200, {"ok": True, "errors": [f"events[2]: {said}"]}).refused == {2: words}
+    assert judged(200, {"ok": True, "errors": [said]}, sent=1).refused == {0: words}
+    missing = NoAnswer(timed_out=False, sent=True, words=said)
+    assert classify(missing, 3, NOW, KEY).words == words
