@@ -29,9 +29,10 @@ FIRST, SECOND = TopicPartition("ecommerce.events.acme", 0), TopicPartition("ecom
 
 
 class Way:
-    """A storefront that has an excuse, or none."""
+    """A storefront that has an excuse, or none, and has use for more records, or not."""
 
     excused = False
+    hungry = True
 
     def excuse(self, seconds: float) -> bool:
         assert seconds == LOOK_SECONDS
@@ -90,6 +91,40 @@ async def test_what_is_read_and_never_finished_is_stuck_too() -> None:
     watched.deliver(SECOND, 0, 10)
     await watched.passes(STUCK_SECONDS + LOOK_SECONDS)
     assert "ecommerce.events.acme/0" in (watched.progress.fault() or "")
+
+
+async def test_who_waits_behind_others_of_a_slow_storefront_is_well_until_it_is_overtaken() -> None:
+    watched = Watched()
+    watched.ends[FIRST] = 100
+    behind, slow = [record(offset) for offset in range(20)], watched.trackers[FIRST]
+    read(slow, behind)
+    read(watched.trackers[SECOND], [record(offset, partition=1) for offset in range(10)])
+    for each in behind:
+        slow.settle([each], DELIVERED)
+        await watched.passes(STUCK_SECONDS / 2)
+        assert watched.progress.fault() is None
+    newer = [record(offset) for offset in range(20, 40)]
+    read(slow, newer)
+    for each in newer:
+        slow.settle([each], DELIVERED)
+        await watched.passes(LOOK_SECONDS)
+    assert "ecommerce.events.acme/1" in (watched.progress.fault() or ""), "newer ones arrived before it"
+    assert "ecommerce.events.acme/0" not in (watched.progress.fault() or "")
+
+
+async def test_who_is_not_read_waits_for_its_turn_only_while_there_is_enough_to_send() -> None:
+    watched = Watched()
+    watched.ends[FIRST] = 1_000
+    watched.way.hungry = False
+    for offset in range(20):
+        watched.deliver(FIRST, offset, 1)
+        await watched.passes(STUCK_SECONDS / 2)
+        assert watched.progress.fault() is None
+    watched.way.hungry = True
+    for offset in range(20, 40):
+        watched.deliver(FIRST, offset, 1)
+        await watched.passes(LOOK_SECONDS)
+    assert "ecommerce.events.acme/1" in (watched.progress.fault() or ""), "more was wanted, and it was not read"
 
 
 async def test_what_moves_or_has_nothing_to_do_is_well() -> None:
