@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Final
 
 from broker.interface import Fenced, RebalanceListener, TopicPartition, Unavailable
 from consumers.audit import tally_of
+from consumers.memory import METADATA_BYTES, finished_above
 from consumers.tally import Tally
-from consumers.tracker import Tracker
+from consumers.tracker import PENDING, Tracker
 from runtime.errors import one_line
 
 if TYPE_CHECKING:
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 
 LAST_COMMIT_SECONDS: Final = 3.0
 """How long it may take to write what is finished: what is not written is sent again by the next owner."""
+COMMIT_BYTES: Final = 512 * 1024
+"""What stands beside the offsets of one commit has so much room together: Kafka writes a commit as one batch, of 1 MiB at most."""
 REVOKE_SECONDS: Final = 5.0
 """How long a revocation waits for requests that are out. The whole group waits with it, and with it every other storefront (G4)."""
 
@@ -29,7 +32,8 @@ class Assignments(RebalanceListener):
     """Gives each assigned partition a tracker on its storefront's route, commits what is finished, takes leave of it.
 
     `routes`: by topic. A commit carries the tally of G7; the tally goes on from the one that was committed last,
-    so that an offset which somebody else committed stays visible as unaccounted for.
+    so that an offset which somebody else committed stays visible as unaccounted for. It carries, too, what is finished above
+    the offset: whoever has the partition next does not send that again.
     """
 
     def __init__(self, routes: Mapping[str, Route], log: FilteringBoundLogger) -> None:
@@ -59,15 +63,20 @@ class Assignments(RebalanceListener):
 
         A partition whose committed offset is not in its log is left alone: that is an alarm, never a jump.
         """
+        finished = 0
         for each in assignments:
             if each.out_of_range:
                 self._refuse(each)
                 continue
             partition = TopicPartition(*each.partition)
-            tracker = Tracker(each.position, self._tally(each))
+            marks = self._finished_above(each)
+            finished += len(marks) - marks.count(PENDING)
+            tracker = Tracker(each.position, self._tally(each), marks)
             self._trackers[partition] = tracker
             self._routes[partition.topic].assign({partition.partition: tracker})
-        self._log.info("partitions assigned", partitions=len(assignments), owned=len(self._trackers))
+        self._log.info(
+            "partitions assigned", partitions=len(assignments), owned=len(self._trackers), finished_above=finished
+        )
 
     async def revoked(self, partitions: Collection[TopicPartition]) -> None:
         """Let what is out come back, commit what is finished, forget the rest: the next owner reads it again."""
@@ -93,13 +102,13 @@ class Assignments(RebalanceListener):
         A partition that turns out to belong to another member is forgotten. Raises Unavailable when the broker
         cannot be reached: then nothing is certain, and a later commit covers it.
         """
-        commits = {
-            partition: commit
-            for partition, tracker in self._trackers.items()
-            if (commit := tracker.commit()) is not None
-        }
-        if not commits:
+        due = {partition: tracker for partition, tracker in self._trackers.items() if tracker.is_due}
+        if not due:
             return
+        room = min(METADATA_BYTES, COMMIT_BYTES // len(due))
+        commits = {
+            partition: commit for partition, tracker in due.items() if (commit := tracker.commit(room)) is not None
+        }
         try:
             await self._write(commits)
         except Fenced:
@@ -119,8 +128,8 @@ class Assignments(RebalanceListener):
         if self._subscription is None:
             raise RuntimeError("commit before use")
         await self._subscription.commit(commits)
-        for partition, commit in commits.items():
-            self._trackers[partition].committed(commit.offset)
+        for partition in commits:
+            self._trackers[partition].committed()
 
     def _forget(self, partitions: Iterable[TopicPartition]) -> None:
         for partition in partitions:
@@ -138,6 +147,22 @@ class Assignments(RebalanceListener):
         self._log.error(
             "offset out of range", topic=assignment.partition.topic, partition=assignment.partition.partition, error=why
         )
+
+    def _finished_above(self, assignment: Assignment) -> bytes:
+        commit = assignment.commit
+        if commit is None:
+            return b""
+        try:
+            return finished_above(commit, assignment.log)
+        except ValueError as error:
+            self._log.error(
+                "what is finished above the committed offset cannot be told, and is sent again",
+                topic=assignment.partition.topic,
+                partition=assignment.partition.partition,
+                offset=commit.offset,
+                error=str(error),
+            )
+            return b""
 
     def _tally(self, assignment: Assignment) -> Tally:
         topic, number = assignment.partition

@@ -118,8 +118,9 @@ class Forwarder:
             if tracker is None or not records:
                 continue
             before = tracker.held
-            self._routes[partition.topic].add(partition.partition, records)
-            self._room.learn(len(records), tracker.held - before)
+            taken = self._routes[partition.topic].add(partition.partition, records)
+            if taken:
+                self._room.learn(taken, tracker.held - before)
         for route in self._routes.values():
             route.pump()
 

@@ -66,11 +66,19 @@ class Lane:
         """Take on partitions. What is in flight keeps the trackers it has."""
         self._trackers = self._trackers | dict(trackers)
 
-    def add(self, partition: int, records: Sequence[Record], now: float) -> None:
-        """Take records that were read from an assigned partition, in their order. `now`: seconds on a monotonic clock."""
+    def add(self, partition: int, records: Sequence[Record], now: float) -> int:
+        """Take records that were read from an assigned partition, in their order; return how many are not finished already. `now`:
+        seconds on a monotonic clock.
+        """
         values = [record.value or b"" for record in records]
         size = sum(map(len, values))
-        self._trackers[partition].add(records, size)
+        unfinished = self._trackers[partition].add(records, size)
+        if unfinished is not records:
+            records = unfinished
+            values = [record.value or b"" for record in records]
+            size = sum(map(len, values))
+        if not records:
+            return 0
         # For nearly all records the value's first bytes say it: to look through the headers of each would cost ten times that.
         for index in [index for index, value in enumerate(values) if value.startswith(DELETION_START)]:
             if deletion_of(records[index]) is not None:
@@ -87,6 +95,7 @@ class Lane:
         self._added += len(records)
         self._arrivals.append((self._added, now))
         self._ready_bytes += size + COMMA * len(records)
+        return len(records)
 
     def due_at(self) -> float | None:
         """Return when a batch should be taken, on the clock of `add`; None without records that may travel.

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 DEFAULT_BUDGET: Final = 12 * 1024 * 1024
 MAX_RECORDS: Final = 1_000
 MAX_SPAN: Final = 100_000
-"""A partition is not read further ahead of its first unfinished record than this: a restart would send all of it again."""
+"""A partition is not read further ahead of its first unfinished record than this: its next owner reads all of it again."""
 
 _FIRST_GUESS: Final = RECORD_OVERHEAD + 2 * 1024
 _NEWEST_WEIGHS: Final = 0.2

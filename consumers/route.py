@@ -80,9 +80,9 @@ class Route:
         """Take on partitions, each with the tracker of this assignment."""
         self._lane.assign(trackers)
 
-    def add(self, partition: int, records: Sequence[Record]) -> None:
-        """Take records that were read from an assigned partition, in their order."""
-        self._lane.add(partition, records, self._clock.monotonic())
+    def add(self, partition: int, records: Sequence[Record]) -> int:
+        """Take records that were read from an assigned partition, in their order; return how many are not finished already."""
+        return self._lane.add(partition, records, self._clock.monotonic())
 
     def pump(self) -> None:
         """Send out what may go now. Never waits."""

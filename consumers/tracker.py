@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from broker.interface import Commit
+from consumers.memory import METADATA_BYTES, beside
 from consumers.tally import Tally
 
 if TYPE_CHECKING:
@@ -32,19 +33,25 @@ class Tracker:
     is settled in an object that nobody commits any more, so an acknowledgement of an old assignment never touches
     the next one's.
 
-    `position` is the first offset that will be read, `tally` what is said of everything below it. One byte is kept
-    per offset between the first unfinished one and the last read.
+    `position` is the first offset that will be read, `tally` what is said of everything below it, `finished` the marks
+    that an earlier owner of the partition left of what comes from there on. One byte is kept per offset between the first
+    unfinished one and the last read.
+
+    An offset that is missing is left to the next owner to miss: should its log have it after all, it is delivered.
     """
 
-    __slots__ = ("_committed", "_done", "_low", "_marks", "_pending", "_tally", "held")
+    __slots__ = ("_ahead", "_done", "_low", "_marks", "_offered", "_pending", "_tally", "_written", "held")
 
-    def __init__(self, position: int, tally: Tally) -> None:
+    def __init__(self, position: int, tally: Tally, finished: bytes = b"") -> None:
         self._low = position
         self._marks = bytearray()
+        # Of what is not read yet.
+        self._ahead = finished
         self._done = 0
         self._tally = tally
-        self._committed = position
         self._pending = 0
+        # What is committed, and what was to be: up to where, and how much was finished in all.
+        self._written = self._offered = (position, position)
         self.held = 0
         """What was read and is not finished weighs so much in memory, in bytes."""
 
@@ -60,31 +67,32 @@ class Tracker:
 
     @property
     def span(self) -> int:
-        """How many offsets lie between the first unfinished one and the last read: what a restart would read again at most."""
+        """How many offsets lie between the first unfinished one and the last read: what the next owner would read again at most."""
         self._advance()
         return len(self._marks) - self._done
 
-    def add(self, records: Sequence[Record], size: int) -> None:
+    def add(self, records: Sequence[Record], size: int) -> Sequence[Record]:
         """Take note of records that were read, in the order of their offsets; an offset left out counts as missing.
 
-        `size`: their values together, in bytes. They weigh twice that (as read, and in a request's body), and what comes
-        with each. Raises ValueError, with nothing taken, when one was read before: the log would be going backwards.
+        Returns those that are to be delivered: `records` itself, unless an earlier owner finished some of them. `size`: their
+        values together, in bytes. They weigh twice that (as read, and in a request's body), and what comes with each. Raises
+        ValueError, with nothing taken, when one was read before: the log would be going backwards.
         """
         expected = self.next_offset
         first, last = records[0].offset, records[-1].offset
-        if first == expected and last - first == len(records) - 1:
-            self._marks.extend(bytes(len(records)))
+        count = len(records)
+        weight = 2 * size + RECORD_OVERHEAD * count
+        if first == expected and last - first == count - 1 and not self._ahead:
+            self._marks.extend(bytes(count))
         else:
-            marks = bytearray()
-            for record in records:
-                gap = record.offset - expected - len(marks)
-                if gap < 0:
-                    raise ValueError(f"offset {record.offset} was read again")
-                marks.extend(bytes((MISSING,)) * gap)
-                marks.append(PENDING)
+            marks = _marks_of(records, expected)
+            if self._ahead:
+                records = self._without_finished(records, marks, expected)
+                weight = weight * len(records) // count
             self._marks.extend(marks)
         self._pending += len(records)
-        self.held += 2 * size + RECORD_OVERHEAD * len(records)
+        self.held += weight
+        return records
 
     def settle(self, records: Sequence[Record], mark: int) -> None:
         """Mark records that were added as finished: DELIVERED or DEAD_LETTERED. Each is settled once."""
@@ -95,15 +103,33 @@ class Tracker:
         self.held -= self.held * len(records) // self._pending
         self._pending -= len(records)
 
-    def commit(self) -> Commit | None:
-        """Return the place up to which everything is finished, with its tally; None when that was committed already."""
+    @property
+    def is_due(self) -> bool:
+        """Whether anything was finished since the last commit, be it above the offset that can be committed."""
         self._advance()
-        offset = self._low + self._done
-        return Commit(offset, self._tally.encode()) if offset > self._committed else None
+        return (self._low + self._done, self.finished) != self._written
 
-    def committed(self, offset: int) -> None:
-        """Take note that a commit up to `offset` is written."""
-        self._committed = max(self._committed, offset)
+    def commit(self, room: int = METADATA_BYTES) -> Commit | None:
+        """Return the place up to which everything is finished, with its tally and, as far as `room` bytes take that, what is finished
+        above it; None when that was committed already.
+        """
+        if not self.is_due:
+            return None
+        offset = self._low + self._done
+        self._offered = (offset, self.finished)
+        return Commit(offset, beside(offset, self._tally, bytes(self._marks[self._done :]) + self._ahead, room))
+
+    def committed(self) -> None:
+        """Take note that the commit that was returned last is written."""
+        self._written = self._offered
+
+    def _without_finished(self, records: Sequence[Record], marks: bytearray, first: int) -> Sequence[Record]:
+        """Put what an earlier owner finished into the `marks` of offsets from `first` on; return the records that are left."""
+        known, self._ahead = self._ahead[: len(marks)], self._ahead[len(marks) :]
+        for index, mark in enumerate(known):
+            if mark != PENDING:
+                marks[index] = mark
+        return [record for record in records if marks[record.offset - first] == PENDING]
 
     def _advance(self) -> None:
         marks, start = self._marks, self._done
@@ -122,3 +148,15 @@ class Tracker:
             del marks[:end]
             self._low += end
             self._done = 0
+
+
+def _marks_of(records: Sequence[Record], expected: int) -> bytearray:
+    """Return the marks of offsets from `expected` to the last of the records."""
+    marks = bytearray()
+    for record in records:
+        gap = record.offset - expected - len(marks)
+        if gap < 0:
+            raise ValueError(f"offset {record.offset} was read again")
+        marks.extend(bytes((MISSING,)) * gap)
+        marks.append(PENDING)
+    return marks

@@ -39,6 +39,7 @@ async def require_promises_kept(world: World, upstream: Upstream, ledgers: Mappi
     """
     audit = await settled(world)
     found: list[str] = []
+    arrived = 0
     async with world.broker() as broker:
         rejected = await _numbers_by_storefront(broker, REJECTED)
         dead = await _numbers_by_storefront(broker, DEAD_LETTERS)
@@ -51,7 +52,10 @@ async def require_promises_kept(world: World, upstream: Upstream, ledgers: Mappi
                 await upstream.overview(ledger.shop),
                 audit.balances[name],
             )
+            arrived += len(evidence.arrivals)
             found += [f"{name}: {fault}" for fault in judge(ledger, evidence)]
+    acknowledged = sum(ledger.acknowledged for ledger in ledgers.values())
+    world.notes.append(f"{arrived:,} arrivals of {acknowledged:,} acknowledged events")
     assert not found, "\n".join([f"promises broken (CHAOS_SEED={world.seed}, logs: {world.logs})", *found])
     return audit
 

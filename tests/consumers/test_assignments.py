@@ -10,11 +10,14 @@ import pytest
 from broker.interface import Assignment, Commit, Fenced, LogRange, Subscription, TopicPartition
 from consumers import assignments as module
 from consumers.assignments import Assignments
+from consumers.memory import beside
 from consumers.tally import Tally
+from consumers.tracker import DELIVERED
 from runtime.clock import SystemClock
-from tests.consumers.records import Read, record
+from tests.chance import seeded
+from tests.consumers.records import Read, read, record
 from tests.consumers.shop import event, make_process, open_shop
-from tests.consumers.sink import Say, Sink, sinking, until
+from tests.consumers.sink import OK, Say, Sink, sinking, until
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Collection, Mapping
@@ -31,6 +34,7 @@ class Group(Subscription):
     def __init__(self) -> None:
         self.others: set[TopicPartition] = set()
         self.committed: dict[TopicPartition, Commit] = {}
+        self.written = 0
 
     @property
     def assignment(self) -> frozenset[TopicPartition]:
@@ -47,6 +51,7 @@ class Group(Subscription):
     async def commit(self, commits: Mapping[TopicPartition, Commit]) -> None:
         if self.others & commits.keys():
             raise Fenced("another's now")
+        self.written += len(commits)
         self.committed |= commits
 
     def held_until(self) -> float:
@@ -125,10 +130,72 @@ async def test_what_does_not_come_back_in_time_is_abandoned_and_never_committed(
         await until(lambda: before.finished == 2)
         async with asyncio.timeout(5):
             await assignments.revoked([FIRST])
-        assert group.committed == {FIRST: Commit(1, Tally(0, delivered=1).encode())}, "b1 is not finished"
+        assert group.committed == {FIRST: Commit(1, beside(1, Tally(0, 1), b"\0\1"))}, "b1 is not finished, and c1 is"
         await assignments.assigned([owned(FIRST, 1)])
         late.set()
         await until(lambda: sink.open == 0)
         await assignments.commit()
         assert (before.finished, assignments.trackers[FIRST].finished) == (2, 1)
         assert group.committed[FIRST].offset == 1
+
+
+async def test_the_next_owner_sends_nothing_again_that_was_finished_above_the_commit(sink: Sink) -> None:
+    process, log = make_process(SystemClock())
+    group = Group()
+    records = [named(name, FIRST, offset) for offset, name in enumerate(("a1", "b1", "a2", "c1", "d1"))]
+    sink.answer = lambda got: Say(500) if "a1" in got.names else OK
+    async with open_shop(sink, max_batch_events=1) as first:
+        assignments = Assignments({TOPIC: first.route}, process.log)
+        assignments.use(group)
+        await assignments.assigned([owned(FIRST)])
+        first.route.add(0, records)
+        first.route.pump()
+        await until(lambda: assignments.trackers[FIRST].finished == 3)
+        await assignments.commit()
+        group.written = 0
+        await assignments.commit()
+        assert group.written == 0, "nothing has changed"
+    assert group.committed[FIRST].offset == 0
+    sink.answer = lambda _got: OK
+    async with open_shop(sink, max_batch_events=5) as second:
+        assignments = Assignments({TOPIC: second.route}, process.log)
+        assignments.use(group)
+        await assignments.assigned([Assignment(FIRST, 0, group.committed[FIRST], LogRange(0, 5))])
+        [before, line] = [each for each in log if each["event"] == "partitions assigned"]
+        assert (before["finished_above"], line["finished_above"]) == (0, 3)
+        sent = len(sink.got)
+        assert second.route.add(0, records) == 2
+        second.route.pump()
+        await until(lambda: assignments.trackers[FIRST].finished == 5)
+        assert sink.names[sent:] == [["a1", "a2"]]
+        await assignments.commit()
+    assert group.committed[FIRST] == Commit(5, Tally(0, 5).encode())
+
+
+async def test_what_is_finished_above_is_sent_again_when_it_cannot_be_read(sink: Sink) -> None:
+    process, log = make_process(SystemClock())
+    async with open_shop(sink) as shop:
+        assignments = Assignments({TOPIC: shop.route}, process.log)
+        damaged = Commit(1, beside(1, Tally(0, 1), b"\0\1").replace("[3,4]", "[3,1]"))
+        await assignments.assigned([Assignment(FIRST, 1, damaged, LogRange(0, 10))])
+        [line] = [each for each in log if each["log_level"] == "error"]
+        assert line["event"] == "what is finished above the committed offset cannot be told, and is sent again"
+        assert shop.route.add(0, [named("b1", FIRST, 1), named("c1", FIRST, 2)]) == 2
+
+
+async def test_what_stands_beside_a_thousand_offsets_is_one_commit_that_kafka_takes(sink: Sink) -> None:
+    process, _ = make_process(SystemClock())
+    async with open_shop(sink) as shop:
+        assignments, group = Assignments({TOPIC: shop.route}, process.log), Group()
+        assignments.use(group)
+        chance = seeded(4)
+        await assignments.assigned([owned(TopicPartition(TOPIC, number)) for number in range(1_000)])
+        for tracker in assignments.trackers.values():
+            records = [record(offset) for offset in range(500)]
+            read(tracker, records)
+            tracker.settle([each for each in records[1:] if chance.random() < 0.5], DELIVERED)
+        await assignments.commit()
+        assert len(group.committed) == 1_000
+        sizes = [len(commit.metadata) for commit in group.committed.values()]
+        assert sum(sizes) <= module.COMMIT_BYTES
+        assert min(sizes) > 300

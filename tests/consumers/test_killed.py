@@ -8,6 +8,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from broker.interface import LogRange
+from consumers.memory import finished_above
+from consumers.tracker import DELIVERED
+from schemas.topics import FORWARDER_GROUP, events_topic
 from tests.chance import seeded
 from tests.chaos.role import Role
 from tests.consumers.shop import KEY
@@ -112,3 +116,43 @@ async def test_two_forwarders_killed_in_turn_lose_nothing_and_keep_order(
         assert mine == [f"{key}{number}" for number in range(150)]
     letters = {dict(letter.headers)["ce_id"].decode() for letter in await town.dead_letters()}
     assert letters == POISON
+
+
+@pytest.mark.timeout(60)
+async def test_the_successor_of_a_killed_forwarder_sends_nothing_again_that_was_finished_behind_a_stuck_key(
+    builder: Builder, roles: list[Role], tmp_path: Path
+) -> None:
+    town = await builder.town(partitions=1)
+    [role, _] = roles
+    # Under its own name it has its partition back at once.
+    role.within = ["env", "SLUICE_FORWARDER__INSTANCE=steady"]
+    await asyncio.to_thread((tmp_path / "sluice.toml").write_text, configuration(town))
+    town.sink.answer = lambda got: Say(500) if "a0" in got.names else OK
+    role.start()
+    await asyncio.to_thread(role.wait_ready)
+    await town.accept("a0")
+    await until(lambda: town.sink.got, seconds=20)
+    others = [f"{key}{number}" for number in range(40) for key in "bcdefgh-"]
+    await town.accept(*others, "a1")
+    topic = events_topic(town.names[0])
+
+    async def written() -> bool:
+        [commit] = (await town.broker.committed(FORWARDER_GROUP, [topic])).values()
+        end = len(others) + 2
+        return commit is not None and finished_above(commit, LogRange(0, end)).count(DELIVERED) == len(others)
+
+    await eventually(written)
+    await asyncio.to_thread(role.kill)
+    balance = await town.balance()
+    assert (balance.waiting, balance.unaccounted) == (len(others) + 2, 0)
+    before = len(town.sink.got)
+    town.sink.answer = lambda _got: OK
+    role.start()
+
+    async def settled() -> bool:
+        return (await town.balance()).waiting == 0
+
+    await eventually(settled)
+    assert [name for names in town.sink.names[before:] for name in names] == ["a0", "a1"]
+    balance = await town.balance()
+    assert (balance.delivered, balance.unaccounted) == (len(others) + 2, 0)

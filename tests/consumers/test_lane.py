@@ -6,8 +6,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from broker.interface import Commit, LogRange
 from consumers.batch import Batch, body_of
 from consumers.lane import Lane
+from consumers.memory import finished_above
 from consumers.tally import Tally
 from consumers.tracker import DELIVERED, Tracker
 from tests.chance import seeded
@@ -206,10 +208,11 @@ class World:
         self.max_bytes = 400
         self.lane = Lane(max_events=max_events, max_bytes=self.max_bytes, max_wait=WAIT)
         self.logs: list[list[Read]] = [[] for _ in range(self.PARTITIONS)]
-        self.committed = [0] * self.PARTITIONS
+        self.committed = [Commit(0, Tally(0).encode())] * self.PARTITIONS
         self.in_flight: list[Batch] = []
         self.arrived: list[Record] = []
         self.owned: set[int] = set()
+        self.spared: list[set[int]] = [set() for _ in range(self.PARTITIONS)]
         for partition in range(self.PARTITIONS):
             self.assign(partition)
 
@@ -218,9 +221,11 @@ class World:
         self.chance.choices(steps, (4, 6, 8, 8, 1))[0]()
 
     def assign(self, partition: int) -> None:
-        position = self.committed[partition]
+        commit = self.committed[partition]
         self.owned.add(partition)
-        self.lane.assign({partition: Tracker(position, Tally(position))})
+        finished = finished_above(commit, LogRange(0, len(self.logs[partition])))
+        self.lane.assign({partition: Tracker(commit.offset, Tally.decode(commit.metadata), finished)})
+        self.spared[partition] |= {commit.offset + index for index, mark in enumerate(finished) if mark}
 
     def append(self) -> None:
         partition = self.chance.randrange(self.PARTITIONS)
@@ -248,6 +253,7 @@ class World:
         held = {key for other in self.in_flight for key in other.keys}
         assert held.isdisjoint(batch.keys), "two batches in flight hold the same key"
         assert {each.key for each in batch.records} - {None} == set(batch.keys)
+        assert not any(each.offset in self.spared[each.partition] for each in batch.records)
         assert len(batch.records) <= self.max_events
         assert len(batch.records) == 1 or len(body_of(batch.records)) <= self.max_bytes
         self.in_flight.append(batch)
@@ -271,7 +277,7 @@ class World:
             if commit is not None:
                 tally = Tally.decode(commit.metadata)
                 assert tally.delivered == commit.offset - tally.base
-                self.committed[partition] = commit.offset
+                self.committed[partition] = commit
 
     def rebalance(self) -> None:
         """A partition goes and may come back; what is in flight is sometimes given up with it, and sometimes comes in late."""
@@ -290,7 +296,7 @@ class World:
         for partition in set(range(self.PARTITIONS)) - self.owned:
             self.assign(partition)
         for _ in range(10_000):
-            if all(self.committed[n] == len(log) for n, log in enumerate(self.logs)):
+            if all(self.committed[n].offset == len(log) for n, log in enumerate(self.logs)):
                 return
             self.read()
             self.take()

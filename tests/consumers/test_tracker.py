@@ -1,13 +1,24 @@
 from __future__ import annotations
 
+from bisect import bisect_left
+from operator import attrgetter
+from typing import TYPE_CHECKING
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from broker.interface import LogRange
+from consumers.memory import finished_above
 from consumers.tally import Tally
 from consumers.tracker import DEAD_LETTERED, DELIVERED, Tracker
 from tests.chance import seeded
 from tests.consumers.records import read, record
+
+if TYPE_CHECKING:
+    from broker.interface import Record
+
+_OFFSET = attrgetter("offset")
 
 
 def tally_of(tracker: Tracker) -> tuple[int, Tally] | None:
@@ -26,7 +37,7 @@ def test_commits_go_up_to_the_first_unfinished_record() -> None:
     records = [record(offset) for offset in range(5)]
     read(tracker, records)
     tracker.settle([records[1], records[4]], DELIVERED)
-    assert tracker.commit() is None
+    assert tally_of(tracker) == (0, Tally(0))
     tracker.settle([records[0]], DEAD_LETTERED)
     assert tally_of(tracker) == (2, Tally(0, 1, 1))
     tracker.settle([records[2], records[3]], DELIVERED)
@@ -35,12 +46,59 @@ def test_commits_go_up_to_the_first_unfinished_record() -> None:
 
 def test_a_commit_that_is_written_is_not_written_again() -> None:
     tracker = Tracker(0, Tally(0))
-    read(tracker, [record(0)])
+    read(tracker, [record(0), record(1), record(2)])
     tracker.settle([record(0)], DELIVERED)
     assert tracker.commit() is not None
     assert tracker.commit() is not None, "a commit that failed is tried again"
-    tracker.committed(1)
+    tracker.committed()
     assert tracker.commit() is None
+    tracker.settle([record(2)], DELIVERED)
+    commit = tracker.commit()
+    assert commit is not None
+    assert (commit.offset, finished_above(commit, LogRange(0, 3))) == (1, bytes((0, DELIVERED)))
+
+
+def test_what_is_finished_between_a_commit_and_its_acknowledgement_is_still_to_be_written() -> None:
+    tracker = Tracker(0, Tally(0))
+    read(tracker, [record(0), record(1)])
+    tracker.settle([record(0)], DELIVERED)
+    assert tracker.commit() is not None
+    tracker.settle([record(1)], DELIVERED)
+    tracker.committed()
+    assert tally_of(tracker) == (2, Tally(0, 2))
+
+
+def test_what_an_earlier_owner_finished_is_read_over_and_counted_when_the_commit_passes_it() -> None:
+    tracker = Tracker(10, Tally(0, 10), bytes((0, DELIVERED, DEAD_LETTERED, 0, DELIVERED)))
+    records = [record(offset, value=b"x" * 1000) for offset in range(10, 17)]
+    assert not tracker.is_due
+    assert [each.offset for each in tracker.add(records[:3], 3000)] == [10]
+    weight = tracker.held
+    tracker.settle(records[:1], DELIVERED)
+    assert tally_of(tracker) == (13, Tally(0, 12, 1))
+    assert tracker.held == 0
+    assert [each.offset for each in tracker.add(records[3:], 4000)] == [13, 15, 16]
+    assert tracker.held == 3 * weight
+    tracker.settle([records[3], *records[5:]], DELIVERED)
+    assert tally_of(tracker) == (17, Tally(0, 16, 1))
+
+
+def test_of_what_is_not_read_again_yet_the_next_owner_is_told_too() -> None:
+    finished = bytes((0, 0, DELIVERED, DEAD_LETTERED))
+    tracker = Tracker(10, Tally(0, 10), finished)
+    read(tracker, [record(10)])
+    tracker.settle([record(10)], DELIVERED)
+    commit = tracker.commit()
+    assert commit is not None
+    assert (commit.offset, finished_above(commit, LogRange(0, 20))) == (11, finished[1:])
+
+
+def test_an_offset_that_an_earlier_owner_finished_is_not_missing_when_it_is_not_read_again() -> None:
+    tracker = Tracker(0, Tally(0), bytes((DELIVERED, 0, DEAD_LETTERED)))
+    records = [record(1), record(4)]
+    read(tracker, records)
+    tracker.settle(records, DELIVERED)
+    assert tally_of(tracker) == (5, Tally(0, 3, 1)), "only offset 3 is unaccounted for"
 
 
 def test_the_tally_of_the_last_assignment_goes_on() -> None:
@@ -97,4 +155,43 @@ def test_commits_are_contiguous_and_the_tally_adds_up_whatever_the_order(seed: i
         below = [mark for offset, mark in marks.items() if offset < lowest]
         assert tracker.span == tracker.next_offset - lowest
         expected = (lowest, Tally(0, below.count(DELIVERED), below.count(DEAD_LETTERED)))
-        assert tally_of(tracker) == (expected if lowest else None)
+        assert tally_of(tracker) == (expected if marks else None)
+        tracker.committed()
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    seed=st.integers(0, 2**32),
+    size=st.integers(1, 3_000),
+    lives=st.integers(1, 6),
+    room=st.sampled_from((4_000, 200)),
+    share=st.floats(0, 1),
+)
+def test_from_owner_to_owner_nothing_is_forgotten_and_what_is_written_is_not_done_again(
+    seed: int, size: int, lives: int, room: int, share: float
+) -> None:
+    chance = seeded(seed)
+    log = [record(offset) for offset in range(size) if chance.random() > 0.01]
+    ended, settled, written = size, 0, b""
+    place, tally = 0, Tally(0)
+    for life in range(lives + 1):
+        tracker = Tracker(place, tally, written)
+        handed: list[Record] = []
+        while rest := log[bisect_left(log, tracker.next_offset, key=_OFFSET) :][: chance.randint(1, 700)]:
+            handed += tracker.add(rest, 0)
+        known = {place + index for index, mark in enumerate(written) if mark}
+        assert known.isdisjoint(each.offset for each in handed)
+        chance.shuffle(handed)
+        if life < lives:
+            handed = handed[: int(len(handed) * share)]
+        for each in handed:
+            tracker.settle([each], chance.choice((DELIVERED, DEAD_LETTERED)))
+        commit = tracker.commit(room)
+        if commit is not None:
+            assert len(commit.metadata) <= room
+            place, tally = commit.offset, Tally.decode(commit.metadata)
+            written = finished_above(commit, LogRange(0, ended))
+        settled += len(handed)
+    assert tally.delivered + tally.dead_lettered == len([each for each in log if each.offset < place])
+    assert place == (log[-1].offset + 1 if log else 0)
+    assert settled == len(log) or room < 4_000, "each of them once"
