@@ -198,4 +198,4 @@ async def test_what_stands_beside_a_thousand_offsets_is_one_commit_that_kafka_ta
         assert len(group.committed) == 1_000
         sizes = [len(commit.metadata) for commit in group.committed.values()]
         assert sum(sizes) <= module.COMMIT_BYTES
-        assert min(sizes) > 300
+        assert min(sizes) > 200
