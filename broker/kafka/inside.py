@@ -12,7 +12,14 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import zstandard
 from aiokafka.conn import AIOKafkaConnection, CloseReason
-from aiokafka.errors import KafkaConnectionError, KafkaError, NoError, RebalanceInProgressError
+from aiokafka.errors import (
+    IllegalGenerationError,
+    KafkaConnectionError,
+    KafkaError,
+    NoError,
+    RebalanceInProgressError,
+)
+from aiokafka.protocol.commit import OffsetCommitRequest
 from aiokafka.protocol.group import HeartbeatRequest, LeaveGroupRequest, SyncGroupRequest
 from aiokafka.record.default_records import DefaultRecordBatchBuilder
 
@@ -134,6 +141,21 @@ def is_member(consumer: Any) -> bool:
     return bool(consumer._coordinator.generation > 0)
 
 
+def with_members_commits_only(consumer: Any) -> None:
+    """Have a consumer, not subscribed yet, refuse a commit that it would send as none of its group. aiokafka tries one again after it was
+    thrown out meanwhile, and Kafka takes it when the other members are gone too, back behind what they had committed.
+    """
+    coordinator = consumer._coordinator
+    send = coordinator._send_req
+
+    async def send_as_member(request: Any) -> Any:
+        if isinstance(request, OffsetCommitRequest) and request._consumer_group_generation_id < 1:
+            raise IllegalGenerationError(coordinator.group_id)
+        return await send(request)
+
+    coordinator._send_req = send_as_member
+
+
 def last_heard(consumer: Any, now: Callable[[], float]) -> Callable[[], float]:
     """Return what tells when, by `now`, the latest request was sent that the group answered in a way that only a member is answered;
     minus infinity without one, and from the moment on in which it is asked to let this member go. For a consumer that is started and
@@ -161,7 +183,12 @@ def last_heard(consumer: Any, now: Callable[[], float]) -> Callable[[], float]:
 
 def ended(consumer: Any) -> str | None:
     """Return why the consumer will never return records again: a task of it died. None when all is well."""
-    for task in (consumer._fetcher.error_future, consumer._coordinator._coordination_task):
+    for task in (
+        consumer._fetcher.error_future,
+        consumer._coordinator._coordination_task,
+        # Whoever waits for metadata without it waits for ever: the group, when this member is its leader.
+        consumer._client._sync_task,
+    ):
         if task.done():
             error = None if task.cancelled() else task.exception()
             return repr(error)

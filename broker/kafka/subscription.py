@@ -136,6 +136,7 @@ class KafkaSubscription(Subscription):
             if isinstance(error, KafkaError | OSError | TimeoutError):
                 raise Unavailable(f"Kafka at {self._connection.servers} cannot be read: {said(error)}") from None
             raise
+        inside.with_members_commits_only(consumer)
         self._last_heard = inside.last_heard(consumer, self._clock.monotonic)
         consumer.subscribe(topics=self._topics, listener=rebalance)
         self._consumer, self._rebalance = consumer, rebalance

@@ -317,7 +317,7 @@ async def test_a_position_that_retention_overtook_is_reported_and_not_read(
     await member.stop()
 
 
-@pytest.mark.parametrize("broken", ["_coordinator", "_fetcher"])
+@pytest.mark.parametrize("broken", ["_coordinator", "_fetcher", "_client"])
 async def test_a_consumer_that_broke_joins_anew(backend: Backend, broker: Broker, broken: str) -> None:
     topic = await backend.topic(broker)
     publisher = await broker.publisher()
@@ -327,8 +327,8 @@ async def test_a_consumer_that_broke_joins_anew(backend: Backend, broker: Broker
     await member.start(broker, backend.group(), topic)
     await member.until_read(5)
     part: Any = getattr(member.subscription._consumer, broken)  # type: ignore[attr-defined]  # KafkaSubscription's own
-    task = part._coordination_task if broken == "_coordinator" else part._fetch_task
-    task.cancel()
+    tasks = {"_coordinator": "_coordination_task", "_fetcher": "_fetch_task", "_client": "_sync_task"}
+    getattr(part, tasks[broken]).cancel()
     await publisher.publish(topic, 0, numbered(5, 5))
     await member.until_read(10)
     assert member.values(TopicPartition(topic, 0)) == [b"%d" % n for n in range(10)]

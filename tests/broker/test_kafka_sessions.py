@@ -36,6 +36,8 @@ SYNC = SyncGroupRequest("group", 1, "me", None, [])
 class Coordinator:
     """A group's coordinator as aiokafka's consumer asks it: each answer takes as long as a freeze, and is `answer`."""
 
+    group_id = "group"
+
     def __init__(self, clock: ManualClock) -> None:
         self._coordinator = self  # it stands for the consumer, too
         self._clock = clock
@@ -121,3 +123,14 @@ async def test_who_asks_to_leave_holds_nothing_whatever_comes_of_it(
         with pytest.raises(RequestTimedOutError):
             await coordinator.ask(leaving, RequestTimedOutError())
     assert heard() == float("-inf")
+
+
+async def test_what_would_be_committed_as_nobodys_is_not_sent(coordinator: Coordinator, clock: ManualClock) -> None:
+    """As when a commit is tried again after its member was thrown out."""
+    inside.with_members_commits_only(coordinator)
+    taken = OffsetCommitResponse_v2([("topic", [(0, NoError.errno)])])
+    await coordinator.ask(OffsetCommitRequest("group", 1, "me", -1, []), taken)
+    asked = clock.monotonic()
+    with pytest.raises(IllegalGenerationError):
+        await coordinator.ask(OffsetCommitRequest("group", -1, "", -1, []), taken)
+    assert clock.monotonic() == asked
