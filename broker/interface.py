@@ -322,11 +322,18 @@ class Broker(ABC):
 
     @abstractmethod
     def read(
-        self, topic: str, *, partition: int | None = None, from_beginning: bool = True, follow: bool = False
+        self,
+        topic: str,
+        *,
+        partition: int | None = None,
+        start: int = 0,
+        from_beginning: bool = True,
+        follow: bool = False,
     ) -> AsyncIterator[Record]:
         """Read outside of any group, only what is committed: from the beginning or from the present end; up to the end as it is
-        at the call, or for ever with `follow`. Order is kept per partition. On a compacted topic this is how its state is read. Raises
-        UnknownTopic, Unavailable. Use `contextlib.aclosing` when leaving early.
+        at the call, or for ever with `follow`. `start`: of each partition nothing that stands before that offset. Order is kept per
+        partition. On a compacted topic this is how its state is read. Raises UnknownTopic, Unavailable. Use `contextlib.aclosing` when
+        leaving early.
         """
 
     @abstractmethod

@@ -141,16 +141,22 @@ class EmbeddedBroker(Broker):
         return subscription
 
     async def read(
-        self, topic: str, *, partition: int | None = None, from_beginning: bool = True, follow: bool = False
+        self,
+        topic: str,
+        *,
+        partition: int | None = None,
+        start: int = 0,
+        from_beginning: bool = True,
+        follow: bool = False,
     ) -> AsyncIterator[Record]:
         """As the interface says."""
         parts = self._parts
         (known,) = await parts.catalogue.find([topic])
         reader = LogReader(parts.readers, known, partition)
         if follow:
-            records = reader.for_ever(parts.wakeups, from_beginning=from_beginning)
+            records = reader.for_ever(parts.wakeups, start, from_beginning=from_beginning)
         elif from_beginning:
-            records = reader.up_to_now()
+            records = reader.up_to_now(start)
         else:
             return
         async with aclosing(records):

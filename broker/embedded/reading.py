@@ -44,11 +44,12 @@ class LogReader:
         numbers = range(len(topic.ids)) if partition is None else [partition]
         self._partitions = [(topic.ids[number], topic.partitions()[number]) for number in numbers]
 
-    async def up_to_now(self) -> AsyncGenerator[StoredRecord]:
-        """Yield what is there, partition after partition. Raises Unavailable."""
+    async def up_to_now(self, start: int) -> AsyncGenerator[StoredRecord]:
+        """Yield what is there from the offset `start` on, partition after partition. Raises Unavailable."""
         ranges = await self._ranges()
         for partition, name in self._partitions:
-            offset, end = ranges[partition]
+            first, end = ranges[partition]
+            offset = max(start, first)
             while offset < end:
                 (fetched,) = await self._fetch([Wanted(partition, name, offset, _RECORDS, _BYTES)])
                 for record in fetched.records:
@@ -57,8 +58,8 @@ class LogReader:
                 # Nothing may be left of what was there, by retention or compaction.
                 offset = fetched.next_offset if fetched.more else end
 
-    async def for_ever(self, wakeups: Wakeups, *, from_beginning: bool) -> AsyncGenerator[StoredRecord]:
-        """Yield what is there (if `from_beginning`) and whatever comes. Raises Unavailable."""
+    async def for_ever(self, wakeups: Wakeups, start: int, *, from_beginning: bool) -> AsyncGenerator[StoredRecord]:
+        """Yield what is there (if `from_beginning`) from the offset `start` on and whatever comes. Raises Unavailable."""
         await wakeups.open()
         marks = {mark(self._topic.file, partition): partition for partition, _ in self._partitions}
         due, stirred = set(marks.values()), asyncio.Event()
@@ -71,7 +72,10 @@ class LogReader:
         wakeups.listen(woken)
         try:
             ranges = await self._ranges()
-            offsets = {partition: ranges[partition][0 if from_beginning else 1] for partition, _ in self._partitions}
+            offsets = {
+                partition: min(max(start, log.start), log.end) if from_beginning else log.end
+                for partition, log in ranges.items()
+            }
             while True:
                 stirred.clear()
                 wanted = [

@@ -136,7 +136,13 @@ class KafkaBroker(Broker):
         return subscription
 
     async def read(
-        self, topic: str, *, partition: int | None = None, from_beginning: bool = True, follow: bool = False
+        self,
+        topic: str,
+        *,
+        partition: int | None = None,
+        start: int = 0,
+        from_beginning: bool = True,
+        follow: bool = False,
     ) -> AsyncGenerator[Record]:
         """Read outside of any group; see the interface."""
         found = [each.partition for each in await self._all([topic])]
@@ -147,6 +153,7 @@ class KafkaBroker(Broker):
             self._clock,
             topic,
             found if partition is None else [partition],
+            start=start,
             from_beginning=from_beginning,
             follow=follow,
         )

@@ -35,7 +35,14 @@ _FETCH_BYTES = 8 * 1024 * 1024
 
 
 async def read(
-    connection: Connection, clock: Clock, topic: str, partitions: Sequence[int], *, from_beginning: bool, follow: bool
+    connection: Connection,
+    clock: Clock,
+    topic: str,
+    partitions: Sequence[int],
+    *,
+    start: int,
+    from_beginning: bool,
+    follow: bool,
 ) -> AsyncGenerator[Record]:
     """Yield the records of `partitions`, which exist; see `Broker.read`. Raises Unavailable."""
     with_lasting_zstd()
@@ -56,7 +63,7 @@ async def read(
     )
     asked = [ClientPartition(topic, partition) for partition in partitions]
     try:
-        ends = await _place(consumer, asked, from_beginning=from_beginning)
+        ends = await _place(consumer, asked, start, from_beginning=from_beginning)
         records = _follow(consumer) if follow else Rest(consumer, clock, ends).records()
         async for record in records:
             yield record
@@ -66,7 +73,9 @@ async def read(
         await stop_within(consumer, _STOP_SECONDS)
 
 
-async def _place(consumer: Any, partitions: Sequence[Any], *, from_beginning: bool) -> dict[Any, tuple[int, int]]:
+async def _place(
+    consumer: Any, partitions: Sequence[Any], start: int, *, from_beginning: bool
+) -> dict[Any, tuple[int, int]]:
     """Start the consumer where it is to read; return where each partition begins for it, and ends."""
     async with asyncio.timeout(_START_SECONDS):
         await consumer.start()
@@ -74,6 +83,7 @@ async def _place(consumer: Any, partitions: Sequence[Any], *, from_beginning: bo
         ends = await consumer.end_offsets(partitions)
     if not from_beginning:
         starts = ends
+    starts = {partition: min(max(start, starts[partition]), ends[partition]) for partition in partitions}
     # In one go: the consumer must not look for positions itself.
     consumer.assign(partitions)
     for partition in partitions:

@@ -43,6 +43,20 @@ async def test_reads_one_partition_alone(backend: Backend, broker: Broker) -> No
     assert await values(broker, topic, 1) == [b"one"]
 
 
+async def test_reads_from_an_offset_on(backend: Backend, broker: Broker) -> None:
+    topic = await backend.topic(broker, 2)
+    publisher = await broker.publisher()
+    for n in range(2):
+        await publisher.publish(topic, n, numbered(100 * n, 10))
+    read = [int(each.value or b"") async for each in broker.read(topic, start=8)]
+    assert sorted(read) == [8, 9, 108, 109]
+    assert [each.offset async for each in broker.read(topic, partition=1, start=9)] == [9]
+    assert [each async for each in broker.read(topic, start=11)] == []
+    following = cast("AsyncGenerator[Record]", broker.read(topic, partition=1, start=9, follow=True))
+    async with asyncio.timeout(DEADLINE), aclosing(following) as records:
+        assert (await anext(records)).offset == 9
+
+
 async def test_an_empty_topic_ends_at_once(backend: Backend, broker: Broker) -> None:
     topic = await backend.topic(broker, 2)
     assert await contents(broker, topic) == []
