@@ -2,102 +2,90 @@
 
 from __future__ import annotations
 
-import sys
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, NamedTuple
+import asyncio
+from collections import defaultdict
+from contextlib import aclosing
+from typing import TYPE_CHECKING, Final, cast
 
 from broker.interface import UnknownTopic
-from consumers.dead_letters import Reason
-from consumers.letters import Letter, Origin, Place, Settled, Settlement, read_letter
+from consumers.letters import Letter, Place, Settlement, read_letter
 from schemas.topics import DEAD_LETTERS
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Collection
+    from collections.abc import AsyncGenerator, Callable, Collection
 
-    from broker.interface import Broker
+    from broker.interface import Broker, Record
+    from consumers.letter_index import LetterIndex
 
-
-class Entry(NamedTuple):
-    """What is remembered of a dead letter without its record. `at`: when it was written, in Unix milliseconds; `size`: of its value."""
-
-    place: Place
-    origin: Origin
-    storefront: str
-    at: int
-    size: int
-    is_deletion: bool
+_AT_ONCE: Final = 2_000
 
 
-@dataclass(slots=True)
-class Found:
-    """The dead letters that were wanted, each once, in the order in which they were accepted; and what is known of all.
+async def search(
+    broker: Broker, index: LetterIndex, wanted: Callable[[Letter], bool], partition: int | None = None
+) -> None:
+    """Put into `index` what stands in one partition or in all, and which of it `wanted` says yes to. Waits for all of it to be read.
 
-    `copies`: every place at which an event's letter stands; `settled`: what became of it, whichever of them was settled.
-    `foreign`: how many records Sluice did not write.
+    Raises Unavailable, and OperatorError when the index cannot grow.
     """
-
-    wanted: dict[Origin, Entry] = field(default_factory=dict)
-    copies: dict[Origin, list[Place]] = field(default_factory=dict)
-    settled: dict[Origin, Settlement] = field(default_factory=dict)
-    foreign: int = 0
-
-    def unsettled(self) -> list[Entry]:
-        """Return those of the wanted ones that nobody settled."""
-        return [entry for origin, entry in self.wanted.items() if origin not in self.settled]
+    await _take(broker, index, wanted, partition, 0)
 
 
-async def search(broker: Broker, wanted: Callable[[Letter], bool], partition: int | None = None) -> Found:
-    """Return what `wanted` says yes to, of one partition or of all. Waits for all of it to be read. Raises Unavailable.
-
-    Keeps less than 1 kB for each letter there is, none of their values.
-    """
-    found = Found()
-    origins: dict[Place, Origin] = {}
-    async for each in _records(broker, partition):
-        if each is None:
-            found.foreign += 1
-        elif isinstance(each, Settlement):
-            origin = origins.get(each.settles)
-            # Else the letter has expired, and the record that settles it has not yet.
-            if origin is not None:
-                found.settled[origin] = each
-        else:
-            origin = Origin(sys.intern(each.origin.topic), *each.origin[1:])
-            origins[each.place] = origin
-            found.copies.setdefault(origin, []).append(each.place)
-            if each.reason == Reason.USER_DELETED:
-                found.settled[origin] = Settlement(each.place, Settled.USER_DELETED, each.record.timestamp)
-            if origin not in found.wanted and wanted(each):
-                found.wanted[origin] = _entry(each, origin)
-    found.wanted = dict(sorted(found.wanted.items()))
-    return found
+async def catch_up(broker: Broker, index: LetterIndex) -> None:
+    """Put into `index` what was settled since it was filled. Letters that came since are not looked for. Raises as `search`."""
+    try:
+        ranges = await broker.log_ranges([DEAD_LETTERS])
+    except UnknownTopic:
+        return
+    for (_, partition), log in ranges.items():
+        start = index.read_to.get(partition, 0)
+        if log.end > start:
+            await _take(broker, index, None, partition, start)
 
 
-async def fetch(broker: Broker, places: Collection[Place], *, settled: bool = False) -> list[Letter]:
-    """Return the letters at these places in the order in which they were accepted; those that are settled by now only if `settled`.
+async def fetch(broker: Broker, places: Collection[Place]) -> dict[Place, Letter]:
+    """Return the letters at these places, but for those that have expired. Holds their values in memory. Raises Unavailable.
 
-    Holds their values in memory. Raises Unavailable.
+    Of each partition all is read from the first place to the last.
     """
     letters: dict[Place, Letter] = {}
-    wanted = frozenset(places)
-    for partition in sorted({place.partition for place in wanted}):
-        async for each in _records(broker, partition):
-            if isinstance(each, Letter) and each.place in wanted:
-                letters[each.place] = each
-            elif isinstance(each, Settlement) and not settled:
-                letters.pop(each.settles, None)
-    return sorted(letters.values(), key=lambda letter: letter.origin)
+    offsets: dict[int, set[int]] = defaultdict(set)
+    for place in places:
+        offsets[place.partition].add(place.offset)
+    for partition, wanted in offsets.items():
+        last = max(wanted)
+        async with aclosing(_records(broker, partition, min(wanted))) as records:
+            async for record in records:
+                if record.offset in wanted and isinstance(letter := read_letter(record), Letter):
+                    letters[letter.place] = letter
+                if record.offset >= last:
+                    break
+    return letters
 
 
-async def _records(broker: Broker, partition: int | None) -> AsyncIterator[Letter | Settlement | None]:
+async def _take(
+    broker: Broker, index: LetterIndex, wanted: Callable[[Letter], bool] | None, partition: int | None, start: int
+) -> None:
+    read: list[tuple[Letter | Settlement | None, bool]] = []
+    async with aclosing(_records(broker, partition, start)) as records:
+        async for record in records:
+            each = read_letter(record)
+            index.read_to[record.partition] = record.offset + 1
+            if wanted is not None:
+                read.append((each, isinstance(each, Letter) and wanted(each)))
+            elif isinstance(each, Settlement):
+                read.append((each, False))
+            if len(read) >= _AT_ONCE:
+                await asyncio.to_thread(index.add, read)
+                read = []
+    await asyncio.to_thread(index.add, read)
+
+
+async def _records(broker: Broker, partition: int | None, start: int) -> AsyncGenerator[Record]:
+    records = cast("AsyncGenerator[Record]", broker.read(DEAD_LETTERS, partition=partition, start=start))
     try:
-        async for record in broker.read(DEAD_LETTERS, partition=partition):
-            yield read_letter(record)
+        async with aclosing(records):
+            async for record in records:
+                yield record
     except UnknownTopic:
         # No forwarder ever ran: there is nothing.
         return
-
-
-def _entry(letter: Letter, origin: Origin) -> Entry:
-    size = len(letter.record.value or b"")
-    return Entry(letter.place, origin, sys.intern(letter.storefront), letter.record.timestamp, size, letter.is_deletion)

@@ -2,39 +2,48 @@
 
 from __future__ import annotations
 
+import asyncio
 from contextlib import AsyncExitStack, asynccontextmanager
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
 
 from broker.interface import BrokerError, Fenced, RecordTooLarge
-from consumers.letter_search import fetch
+from consumers.letter_search import catch_up, fetch
 from consumers.letters import Settled, settlement
 from runtime.errors import OperatorError
 from schemas.topics import DEAD_LETTERS, partition_of
 
 if TYPE_CHECKING:
-    import asyncio
-    from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+    from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 
     from broker.interface import Broker, Message, Publisher, TransactionalPublisher
-    from consumers.letter_search import Entry
-    from consumers.letters import Letter, Origin, Place
+    from consumers.letter_index import Entry, LetterIndex
+    from consumers.letters import Letter, Place
 
 ROUND_BYTES: Final = 48 * 1024 * 1024
 """So much of them is in memory at a time; less than a publisher takes at once."""
-RECORD_BYTES: Final = 2 * 1024
-"""What a letter weighs in memory beside its value."""
 CHUNK: Final = 500
 """After so many they are settled: what a kill in between may repeat."""
+
+Waiting: TypeAlias = "tuple[Entry, Letter]"
+"""A letter that is to be settled, and what the index knows of it."""
 
 _OWNER: Final = "sluice-dead-letters"
 _TAKEN_OVER: Final = "somebody else settles dead letters since; what is left is theirs, and the last ones of this run may be replayed twice"
 
 
+class TooLarge(NamedTuple):
+    """A letter whose event its topic does not take any more. `size`: of its value, in bytes."""
+
+    place: Place
+    topic: str
+    size: int
+
+
 class Progress(NamedTuple):
-    """How far it is: so many are settled; these are too large for their topic; so many were settled by others meanwhile."""
+    """How far it is: so many are settled; these are too large for their topic; so many were settled by others meanwhile, or expired."""
 
     settled: int = 0
-    too_large: tuple[Letter, ...] = ()
+    too_large: tuple[TooLarge, ...] = ()
     passed: int = 0
 
     @property
@@ -44,70 +53,67 @@ class Progress(NamedTuple):
 
 
 class Settler:
-    """Replays and discards. One at a time: whoever opens the next one takes over, and this one stops. `settling` makes it.
+    """Replays and discards. One at a time: whoever opens the next one takes over, and this one stops. `settling` makes it."""
 
-    `copies`: where else an event's letter stands; all are settled together.
-    """
-
-    def __init__(
-        self,
-        broker: Broker,
-        publisher: Publisher,
-        owner: TransactionalPublisher,
-        copies: Mapping[Origin, Sequence[Place]],
-    ) -> None:
+    def __init__(self, broker: Broker, publisher: Publisher, owner: TransactionalPublisher) -> None:
         self._broker = broker
         self._publisher = publisher
         self._owner = owner
-        self._copies = copies
         self._partitions: dict[str, int] = {}
 
     async def settle(
         self,
-        entries: Sequence[Entry],
+        index: LetterIndex,
         outcome: Settled,
         shown: Callable[[Progress], None],
         stopping: Callable[[], bool],
     ) -> Progress:
-        """Replay (REPLAYED) or give up (DISCARDED) what `entries` name, in their order, until all is done or `stopping`.
+        """Replay (REPLAYED) or give up (DISCARDED) what stands in line in `index`, until all is done or `stopping`.
 
         Replayed are the events as they were accepted, behind all that was accepted since. Each is settled after the
-        acknowledgement, so one that a kill catches between is replayed twice, and never lost. Those that are settled
-        when it comes to them are passed over. Raises BrokerError, with what was acknowledged settled; OperatorError
-        when somebody else took over.
+        acknowledgement, all copies together, so one that a kill catches between is replayed twice, and never lost. Those that
+        are settled when it comes to them, or have expired, are passed over. Raises BrokerError, with what was acknowledged
+        settled; OperatorError when somebody else took over.
         """
         progress = Progress()
-        for part in _rounds(entries):
-            letters = await fetch(self._broker, [entry.place for entry in part])
-            progress = progress._replace(passed=progress.passed + len(part) - len(letters))
-            for start in range(0, len(letters), CHUNK):
+        after = 0
+        while not stopping():
+            await catch_up(self._broker, index)
+            after, part = await asyncio.to_thread(index.part, after, ROUND_BYTES)
+            if not part:
+                break
+            waiting = [entry for entry in part if entry.settled is None]
+            letters = await fetch(self._broker, [entry.place for entry in waiting])
+            left = [(entry, letters[entry.place]) for entry in waiting if entry.place in letters]
+            progress = progress._replace(passed=progress.passed + len(part) - len(left))
+            for start in range(0, len(left), CHUNK):
                 if stopping():
-                    return progress
-                progress = await self._chunk(letters[start : start + CHUNK], outcome, progress)
+                    break
+                progress = await self._chunk(left[start : start + CHUNK], outcome, progress)
                 shown(progress)
         return progress
 
-    async def _chunk(self, letters: Sequence[Letter], outcome: Settled, progress: Progress) -> Progress:
+    async def _chunk(self, left: Sequence[Waiting], outcome: Settled, progress: Progress) -> Progress:
         if outcome is not Settled.REPLAYED:
-            await self._write(letters, outcome)
-            return progress._replace(settled=progress.settled + len(letters))
-        done: list[Letter] = []
-        too_large: list[Letter] = []
-        problem = await self._publish(letters, done, too_large)
+            await self._write(left, outcome)
+            return progress._replace(settled=progress.settled + len(left))
+        done: list[Waiting] = []
+        too_large: list[TooLarge] = []
+        problem = await self._publish(left, done, too_large)
         await self._write(done, outcome)
         if problem is not None:
             raise problem
         return progress._replace(settled=progress.settled + len(done), too_large=(*progress.too_large, *too_large))
 
     async def _publish(
-        self, letters: Sequence[Letter], done: list[Letter], too_large: list[Letter]
+        self, left: Sequence[Waiting], done: list[Waiting], too_large: list[TooLarge]
     ) -> BrokerError | None:
         """Publish, and wait for the acknowledgements; `done` and `too_large` are filled. Returns what kept the rest from it."""
-        lanes: dict[tuple[str, int], list[Letter]] = {}
-        for letter in letters:
-            lanes.setdefault((letter.origin.topic, await self._partition(letter)), []).append(letter)
+        lanes: dict[tuple[str, int], list[Waiting]] = {}
+        for entry, letter in left:
+            lanes.setdefault((letter.origin.topic, await self._partition(letter)), []).append((entry, letter))
         problem: BrokerError | None = None
-        futures: list[tuple[asyncio.Future[None], Sequence[Letter]]] = []
+        futures: list[tuple[asyncio.Future[None], Sequence[Waiting]]] = []
         for (topic, partition), lane in lanes.items():
             try:
                 futures.extend(self._that_fit(topic, partition, lane, too_large))
@@ -123,17 +129,17 @@ class Settler:
         return problem
 
     def _that_fit(
-        self, topic: str, partition: int, lane: Sequence[Letter], too_large: list[Letter]
-    ) -> Iterator[tuple[asyncio.Future[None], Sequence[Letter]]]:
+        self, topic: str, partition: int, lane: Sequence[Waiting], too_large: list[TooLarge]
+    ) -> Iterator[tuple[asyncio.Future[None], Sequence[Waiting]]]:
         """Publish a lane as a whole; where something in it is too large, each alone."""
         try:
-            yield self._publisher.publish(topic, partition, [letter.event() for letter in lane]), lane
+            yield self._publisher.publish(topic, partition, [letter.event() for _, letter in lane]), lane
         except RecordTooLarge:
             if len(lane) == 1:
-                too_large += lane
+                too_large += [TooLarge(entry.place, topic, entry.size) for entry, _ in lane]
                 return
-            for letter in lane:
-                yield from self._that_fit(topic, partition, [letter], too_large)
+            for each in lane:
+                yield from self._that_fit(topic, partition, [each], too_large)
 
     async def _partition(self, letter: Letter) -> int:
         topic = letter.origin.topic
@@ -143,12 +149,12 @@ class Settler:
         key = letter.record.key
         return letter.origin.partition % count if key is None else partition_of(key, count)
 
-    async def _write(self, letters: Sequence[Letter], outcome: Settled) -> None:
-        if not letters:
+    async def _write(self, settled: Sequence[Waiting], outcome: Settled) -> None:
+        if not settled:
             return
         messages: dict[int, list[Message]] = {}
-        for letter in letters:
-            for place in self._copies.get(letter.origin, (letter.place,)):
+        for entry, letter in settled:
+            for place in entry.copies:
                 messages.setdefault(place.partition, []).append(settlement(letter.record.key, place, outcome))
         try:
             async with self._owner.transaction() as transaction:
@@ -159,24 +165,11 @@ class Settler:
 
 
 @asynccontextmanager
-async def settling(broker: Broker, copies: Mapping[Origin, Sequence[Place]]) -> AsyncIterator[Settler]:
+async def settling(broker: Broker) -> AsyncIterator[Settler]:
     """Give a settler; whoever settles at present is stopped. Raises Unavailable."""
     async with AsyncExitStack() as stack:
         publisher = await broker.publisher()
         stack.push_async_callback(publisher.close)
         owner = await broker.transactional(_OWNER)
         stack.push_async_callback(owner.close)
-        yield Settler(broker, publisher, owner, copies)
-
-
-def _rounds(entries: Sequence[Entry]) -> Iterator[Sequence[Entry]]:
-    """Yield the entries in parts that fit into memory."""
-    first, size = 0, 0
-    for index, entry in enumerate(entries):
-        weight = entry.size + RECORD_BYTES
-        if size + weight > ROUND_BYTES and index > first:
-            yield entries[first:index]
-            first, size = index, 0
-        size += weight
-    if first < len(entries):
-        yield entries[first:]
+        yield Settler(broker, publisher, owner)

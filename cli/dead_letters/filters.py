@@ -14,6 +14,9 @@ from pydantic_core import PydanticCustomError
 from consumers.dead_letters import Reason
 from runtime import spans
 from runtime.clock import SystemClock
+from scheduler.sources.nearest import listed, several_nearest
+from schemas.cloudevents import DELETION_TYPE_HEADER, TYPE_PREFIX
+from schemas.events import EVENT_TYPES
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,7 +26,8 @@ if TYPE_CHECKING:
 P = ParamSpec("P")
 R = TypeVar("R")
 
-_PREFIX: Final = "ecommerce."
+_TYPES: Final = (*EVENT_TYPES, DELETION_TYPE_HEADER[1].decode().removeprefix(TYPE_PREFIX))
+_SUGGESTED: Final = 3
 
 
 class Moment(click.ParamType[Any]):
@@ -74,25 +78,43 @@ class Filters:
         )
 
 
-def with_filters(function: Callable[Concatenate[Filters, P], R]) -> Callable[P, R]:
-    """Add the options to a command and hand it the filters as its first argument."""
+class EventType(click.ParamType[Any]):
+    """The type of an event, as the API names it or as `ce_type` does."""
 
+    name = "type"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """Return the API's name. Fails with what was probably meant."""
+        kind = str(value).removeprefix(TYPE_PREFIX)
+        if kind not in _TYPES:
+            near = several_nearest(kind, _TYPES, _SUGGESTED)
+            cure = f"did you mean {listed(near)}?" if near else f"there are: {', '.join(_TYPES)}"
+            self.fail(f"there is no event type {kind}; {cure}", param, ctx)
+        return kind
+
+
+def with_filters(end: str) -> Callable[[Callable[Concatenate[Filters, P], R]], Callable[P, R]]:
+    """Return what adds the options to a command and hands it the filters as its first argument; of too many it takes those at one `end`."""
+    return functools.partial(_with_filters, end)
+
+
+def _with_filters(end: str, function: Callable[Concatenate[Filters, P], R]) -> Callable[P, R]:
     @click.option("--storefront", metavar="NAME", help="Only of this storefront.")
     @click.option(
         "--reason",
         type=click.Choice([each.value for each in Reason]),
         help="Only those that are there for this reason.",
     )
-    @click.option("--type", "kind", metavar="TYPE", help="Only events of this type, like purchase.")
+    @click.option("--type", "kind", type=EventType(), help="Only events of this type, like purchase.")
     @click.option("--since", type=Moment(), help="Only what was dead-lettered from then on: a time, or 12h ago.")
     @click.option("--until", type=Moment(), help="Only what was dead-lettered before that.")
     @click.option("--key", help="Only with this key: a user's id, or a cart's.")
-    @click.option("--max", "most", type=click.IntRange(1), metavar="N", help="No more than N.")
+    @click.option("--max", "most", type=click.IntRange(1), metavar="N", help=f"No more than N, the {end}.")
     @functools.wraps(function)
     def wrapper(*args: P.args, **kwargs: P.kwargs) -> R:
         given: dict[str, Any] = {name: kwargs.pop(name) for name in Filters.__dataclass_fields__}
-        if given["kind"] is not None:
-            given["kind"] = given["kind"].removeprefix(_PREFIX)
+        if given["since"] is not None and given["until"] is not None and given["since"] >= given["until"]:
+            raise click.UsageError("--since is to be before --until")
         return function(Filters(**given), *args, **kwargs)
 
     return wrapper

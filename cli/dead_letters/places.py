@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from broker.interface import TopicPartition, UnknownTopic
+from cli.exports.names import no_such
 from consumers.letters import Place
 from runtime.errors import OperatorError
 from schemas.topics import DAY_MS, DEAD_LETTERS, dead_letters_spec
@@ -15,7 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Collection
 
     from broker.interface import Broker
-    from consumers.letter_search import Found
+    from consumers.letter_index import LetterIndex
+    from runtime.settings import Settings
 
 
 class PlaceParameter(click.ParamType[Any]):
@@ -33,11 +35,19 @@ class PlaceParameter(click.ParamType[Any]):
         return place
 
 
-async def missing(broker: Broker, found: Found, places: Collection[Place]) -> OperatorError | None:
-    """Return what is wrong with the first of the places at which `found` has no dead letter; None when each has one."""
-    there = {place for copies in found.copies.values() for place in copies}
+def known(settings: Settings, index: LetterIndex, storefront: str | None) -> None:
+    """Take note that a storefront is configured, or was once: there are letters of it. Raises Misused, which says what was meant."""
+    names = [each.name for each in settings.storefronts]
+    if storefront is not None and storefront not in names:
+        there = index.storefronts()
+        if storefront not in there:
+            raise no_such("storefront", storefront, [*names, *sorted(there.difference(names))])
+
+
+async def missing(broker: Broker, index: LetterIndex, places: Collection[Place]) -> OperatorError | None:
+    """Return what is wrong with the first of the places at which `index` has no dead letter; None when each has one."""
     for place in places:
-        if place not in there:
+        if not index.has(place):
             return OperatorError(await _why(broker, place))
     return None
 

@@ -14,12 +14,15 @@ from cli.dead_letters.places import PlaceParameter, missing
 from cli.options import json_option, with_settings
 from cli.printable import printable
 from consumers.dead_letters import ADDED
+from consumers.letter_index import LetterIndex
 from consumers.letter_search import fetch, search
+from consumers.letters import REPLAYED_FROM
+from runtime.errors import OperatorError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from consumers.letter_search import Found
+    from consumers.letter_index import Entry
     from consumers.letters import Letter, Place
     from runtime.settings import Settings
 
@@ -33,22 +36,22 @@ def command(settings: Settings, place: Place, *, as_json: bool) -> None:
 
     The API's words, where it stood, its headers and the event; with --json the event is as it was sent, digit for digit.
     """
-    letter, found = asyncio.run(_read(settings, place))
+    letter, entry = asyncio.run(_read(settings, place))
     if as_json:
-        facts = wording.as_json(letter, found.settled.get(letter.origin))
+        facts = wording.as_json(letter, entry.settled)
         click.echo(orjson.dumps({**facts, "record": orjson.Fragment(record_text.as_json(letter.record))}))
         return
     console = screen.console()
-    for label, text in lines(letter, found):
+    for label, text in lines(letter, entry):
         console.print(f"{label:14}{printable(text)}", soft_wrap=True)
     console.print()
     for line in value_of(letter).split("\n"):
         console.print(printable(line), soft_wrap=True)
 
 
-def lines(letter: Letter, found: Found) -> Iterator[tuple[str, str]]:
+def lines(letter: Letter, entry: Entry) -> Iterator[tuple[str, str]]:
     """Yield what there is to tell beside the event, each with its label; a label that repeats is empty."""
-    settled = found.settled.get(letter.origin)
+    settled = entry.settled
     yield "place", letter.place.full
     yield "dead-lettered", wording.moment(letter.record.timestamp)
     yield "outcome", "not settled" if settled is None else f"{settled.outcome} {wording.moment(settled.at)}"
@@ -57,13 +60,16 @@ def lines(letter: Letter, found: Found) -> Iterator[tuple[str, str]]:
     yield "error", letter.error
     yield "attempts", str(letter.attempts)
     yield "original", str(letter.origin)
-    others = [str(place) for place in found.copies[letter.origin] if place != letter.place]
+    replayed = wording.replayed_from(letter)
+    if replayed is not None:
+        yield "replayed from", f"{replayed}, and refused again"
+    others = [str(place) for place in entry.copies if place != letter.place]
     if others:
         yield "also at", ", ".join(others)
     yield "key", wording.key_of(letter) or "-"
     label = "headers"
     for name, value in letter.record.headers:
-        if name in ADDED:
+        if name in ADDED or name == REPLAYED_FROM:
             continue
         yield label, f"{name}: {value.decode('utf-8', 'backslashreplace')}"
         label = ""
@@ -78,11 +84,16 @@ def value_of(letter: Letter) -> str:
         return value.decode("utf-8", "backslashreplace")
 
 
-async def _read(settings: Settings, place: Place) -> tuple[Letter, Found]:
-    async with log.opened(settings) as broker:
-        found = await search(broker, lambda letter: letter.place == place, place.partition)
-        problem = await missing(broker, found, [place])
-        if problem is not None:
-            raise problem
-        (letter,) = await fetch(broker, [place], settled=True)
-    return letter, found
+async def _read(settings: Settings, place: Place) -> tuple[Letter, Entry]:
+    with LetterIndex() as index:
+        async with log.opened(settings) as broker:
+            await search(broker, index, lambda letter: letter.place == place, place.partition)
+            problem = await missing(broker, index, [place])
+            if problem is not None:
+                raise problem
+            letters = await fetch(broker, [place])
+        index.queue_listed(None, everything=True)
+        _, (entry,) = index.part(0, 0)
+    if place not in letters:
+        raise OperatorError(f"dead letter {place} has expired just now")
+    return letters[place], entry

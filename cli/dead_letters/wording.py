@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-if TYPE_CHECKING:
-    from collections.abc import Iterable
+from consumers.letters import REPLAYED_FROM
+from schemas.topics import DEAD_LETTERS
 
-    from consumers.letter_search import Entry
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from consumers.letters import Letter, Settlement
 
 
@@ -23,17 +24,22 @@ def counted(number: int, what: str = "dead letter") -> str:
     return f"{number:,} {what}" if number == 1 else f"{number:,} {what}s"
 
 
-def summary(entries: Iterable[Entry]) -> str:
-    """Return how many they are, of which storefronts."""
-    counts = Counter(entry.storefront for entry in entries)
+def summary(counts: Mapping[str, int]) -> str:
+    """Return how many they are, of which storefronts: `counts` has them by storefront."""
     of = ", ".join(name if len(counts) == 1 else f"{name} {count:,}" for name, count in sorted(counts.items()))
-    return f"{counted(counts.total())} of {of}"
+    return f"{counted(sum(counts.values()))} of {of}"
 
 
 def key_of(letter: Letter) -> str | None:
     """Return the key as text; None without one."""
     key = letter.record.key
     return None if key is None else key.decode("utf-8", "backslashreplace")
+
+
+def replayed_from(letter: Letter) -> str | None:
+    """Return which dead letter the event was before it was replayed, and refused again; None when it was none."""
+    place = next((value for name, value in letter.record.headers if name == REPLAYED_FROM), None)
+    return None if place is None else place.decode("utf-8", "backslashreplace").removeprefix(f"{DEAD_LETTERS}/")
 
 
 def as_json(letter: Letter, settled: Settlement | None) -> dict[str, Any]:
@@ -48,6 +54,7 @@ def as_json(letter: Letter, settled: Settlement | None) -> dict[str, Any]:
         "key": key_of(letter),
         "attempts": letter.attempts,
         "original": str(letter.origin),
+        "replayed_from": replayed_from(letter),
         "outcome": None if settled is None else settled.outcome,
         "settled_at": None if settled is None else _iso(settled.at),
     }

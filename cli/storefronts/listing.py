@@ -16,6 +16,7 @@ from cli.options import json_option, with_settings
 from cli.printable import printable, printable_json
 from consumers.audit import balance
 from consumers.brake import DEAD_LETTER_LIMIT, MANUAL
+from consumers.letter_index import LetterIndex
 from consumers.letter_search import search
 from consumers.steering import read_commands
 from runtime.clock import SystemClock
@@ -99,12 +100,19 @@ async def views(settings: Settings) -> list[View]:
     async with log.opened(settings) as broker:
         commands = await read_commands(broker)
         waiting = await _waiting(broker, settings)
-        found = await search(broker, lambda _: True)
-    letters = [entry.storefront for entry in found.unsettled()]
+        letters = await _dead_letters(broker)
     return [
-        View(each.name, commands.get(each.name, StorefrontCommand()), waiting.get(each.name), letters.count(each.name))
+        View(each.name, commands.get(each.name, StorefrontCommand()), waiting.get(each.name), letters.get(each.name, 0))
         for each in settings.storefronts
     ]
+
+
+async def _dead_letters(broker: Broker) -> dict[str, int]:
+    """Return how many dead letters of each storefront nobody settled."""
+    with LetterIndex() as index:
+        await search(broker, index, lambda _: True)
+        index.queue_listed(None, everything=False)
+        return {name: letters for name, letters, _ in index.queued()}
 
 
 async def _waiting(broker: Broker, settings: Settings) -> dict[str, int]:

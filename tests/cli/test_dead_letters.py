@@ -14,7 +14,7 @@ from broker.interface import LogRange, TopicPartition
 from cli import main as command_line
 from cli.dead_letters.places import missing
 from consumers.dead_letters import Reason
-from consumers.letter_search import Found
+from consumers.letter_index import LetterIndex
 from consumers.letters import Place, Settled
 from tests.cli.events import log_of
 from tests.cli.letters import bury, events, settle
@@ -30,6 +30,13 @@ if TYPE_CHECKING:
 R = TypeVar("R")
 
 
+class Terminal(io.StringIO):
+    """Where somebody sits who answers."""
+
+    def isatty(self) -> bool:
+        return True
+
+
 class Desk(NamedTuple):
     """The command line of an installation, in this process."""
 
@@ -37,8 +44,8 @@ class Desk(NamedTuple):
     captured: pytest.CaptureFixture[str]
     monkeypatch: pytest.MonkeyPatch
 
-    def __call__(self, *arguments: str, answer: str = "") -> Done:
-        self.monkeypatch.setattr(sys, "stdin", io.StringIO(answer))
+    def __call__(self, *arguments: str, answer: str | None = None) -> Done:
+        self.monkeypatch.setattr(sys, "stdin", Terminal(answer) if answer is not None else io.StringIO("y\n"))
         with pytest.raises(SystemExit) as ended:
             command_line.main(["dead-letters", *arguments, "--config", str(self.sluice.config)])
         out, err = self.captured.readouterr()
@@ -76,7 +83,7 @@ async def leave(broker: Broker) -> dict[str, Place]:
     places = {
         "a2": await bury(broker, "a2", 20),
         "a1": await bury(broker, "a1", 10),
-        "b1": await bury(broker, "b1", 30, kind="cart_created", reason=Reason.TOO_LARGE),
+        "b1": await bury(broker, "b1", 30, kind="view_cart", reason=Reason.TOO_LARGE),
         "-1": await bury(broker, "-1", 40),
         "o1": await after_a_millisecond(bury(broker, "o1", 50, storefront="old")),
         "a0": await bury(broker, "a0", 5),
@@ -92,7 +99,7 @@ def test_the_list_shows_what_is_not_settled_and_filters_it(desk: Desk) -> None:
     assert sorted(desk.names()) == ["-1", "a1", "a2", "b1", "o1"]
     assert sorted(desk.names("--all")) == ["-1", "a0", "a1", "a2", "b1", "o1"]
     assert desk.names("--storefront", "old") == ["o1"]
-    assert desk.names("--reason", "too_large") == desk.names("--type", "cart_created") == ["b1"]
+    assert desk.names("--reason", "too_large") == desk.names("--type", "view_cart") == ["b1"]
     assert sorted(desk.names("--key", "a", "--type", "ecommerce.purchase")) == ["a1", "a2"]
     assert desk.names("--max", "1") == ["o1"]
     now = datetime.now(UTC)
@@ -103,12 +110,13 @@ def test_the_list_shows_what_is_not_settled_and_filters_it(desk: Desk) -> None:
         "place": str(places["b1"]),
         "dead_lettered_at": row["dead_lettered_at"],
         "storefront": "shop",
-        "type": "cart_created",
+        "type": "view_cart",
         "reason": "too_large",
         "error": "no b1",
         "key": "b",
         "attempts": 1,
         "original": "ecommerce.events.shop/0/30",
+        "replayed_from": None,
         "outcome": None,
         "settled_at": None,
     }
@@ -126,7 +134,7 @@ def test_the_table_has_a_line_for_each_and_says_how_many_more_there_are(desk: De
     assert [row.split()[-1] for row in rows] == ["o1", "a0"]
     assert "discarded" in rows[1]
     assert done.err == "and 4 older ones; --max shows more\n"
-    assert desk("list", "--storefront", "nobody").out == "no unsettled dead letters\n"
+    assert desk("list", "--type", "refund").out == "no unsettled dead letters\n"
 
 
 def test_show_prints_one_whole(desk: Desk) -> None:
@@ -154,7 +162,7 @@ def test_show_prints_one_whole(desk: Desk) -> None:
 def test_what_is_not_there_is_one_clear_line(desk: Desk, place: str, code: int, told: str) -> None:
     desk.on_log(leave)
     for command in ("show", "replay", "discard"):
-        done = desk(command, place)
+        done = desk(command, place, *(() if command == "show" else ("--yes",)))
         assert done.code == code
         assert told in done.err.splitlines()[-1]
 
@@ -167,7 +175,8 @@ def test_one_that_has_expired_is_told_as_such(desk: Desk) -> None:
             return {TopicPartition(topic, 0): LogRange(5, 9) for topic in topics}
 
         desk.monkeypatch.setattr(broker, "log_ranges", later)
-        return await missing(broker, Found(), [Place(0, 4)])
+        with LetterIndex() as index:
+            return await missing(broker, index, [Place(0, 4)])
 
     assert str(desk.on_log(expired)) == "dead letter 0/4 has expired: they are kept for 40 days"
 
@@ -203,7 +212,7 @@ def test_a_replayed_event_is_as_it_was_and_says_which_letter_it_was(desk: Desk) 
         return [dict(each.headers) async for each in broker.read("ecommerce.events.shop")]
 
     place = places["b1"].full.encode()
-    assert desk.on_log(headers) == [{"ce_id": b"b1", "ce_type": b"ecommerce.cart_created", "replayed_from": place}]
+    assert desk.on_log(headers) == [{"ce_id": b"b1", "ce_type": b"ecommerce.view_cart", "replayed_from": place}]
 
 
 def test_discarding_settles_and_publishes_nothing(desk: Desk) -> None:
@@ -228,7 +237,9 @@ def test_of_many_the_oldest_are_taken(desk: Desk) -> None:
 @pytest.mark.parametrize("answer", ["n\n", ""])
 def test_without_a_yes_nothing_is_done(desk: Desk, answer: str) -> None:
     desk.on_log(leave)
-    assert desk("discard", "--all", answer=answer).code == 1
+    done = desk("discard", "--all", answer=answer)
+    assert done.code == 1
+    assert done.err.splitlines()[-1].endswith("nothing was done" if answer else "Aborted!")
     assert len(desk.names()) == 5
 
 
@@ -239,6 +250,13 @@ def test_without_a_yes_nothing_is_done(desk: Desk, answer: str) -> None:
         (("discard", "0/1", "--key", "a"), "give places or filters, not both"),
         (("list", "--since", "yesterday"), "'yesterday' is no time: write it like 2026-01-31"),
         (("list", "--reason", "bad"), "'bad' is not one of 'refused_by_name'"),
+        (("list", "--type", "purchas"), "there is no event type purchas; did you mean purchase?"),
+        (("list", "--storefront", "shob"), "no storefront is called shob; did you mean shop?"),
+        (("list", "--since", "1h", "--until", "2h"), "--since is to be before --until"),
+        (
+            ("replay", "--all"),
+            "there is no terminal to ask at: see what `sluice dead-letters list` says, then give --yes",
+        ),
     ],
 )
 def test_what_is_used_wrongly_is_told(desk: Desk, arguments: tuple[str, ...], told: str) -> None:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 import pytest
 
 from broker.interface import NotAcknowledged
 from consumers import replay
-from consumers.letter_search import Entry, search
-from consumers.letters import Origin, Place, Settled
+from consumers.letter_index import LetterIndex
+from consumers.letter_search import search
+from consumers.letters import Settled
 from consumers.replay import Progress, settling
 from runtime.errors import OperatorError
 from schemas.cloudevents import DELETION_TYPE_HEADER
@@ -21,7 +23,6 @@ from tests.consumers.town import eventually
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from consumers.letter_search import Found
     from tests.consumers.town import Builder, Town
 
 EMBEDDED_SUFFICES = pytest.mark.parametrize("builder", ["embedded"], indirect=True)
@@ -55,18 +56,33 @@ async def town(builder: Builder) -> AsyncIterator[Town]:
         yield town
 
 
-async def found(town: Town) -> Found:
-    return await search(town.broker, lambda letter: letter.storefront == town.names[0])
+@asynccontextmanager
+async def unsettled(town: Town) -> AsyncIterator[LetterIndex]:
+    """This town's, in line."""
+    with await asyncio.to_thread(LetterIndex) as index:
+        await search(town.broker, index, lambda letter: letter.storefront == town.names[0])
+        await asyncio.to_thread(index.queue_unsettled, None)
+        yield index
 
 
-async def replayed(town: Town, letters: Found) -> Progress:
-    async with settling(town.broker, letters.copies) as settler:
-        return await settler.settle(letters.unsettled(), Settled.REPLAYED, lambda _: None, lambda: False)
+async def replayed(town: Town) -> Progress:
+    async with unsettled(town) as index, settling(town.broker) as settler:
+        return await settler.settle(index, Settled.REPLAYED, lambda _: None, lambda: False)
 
 
-def outcomes(letters: Found) -> list[str]:
+async def left(town: Town) -> int:
+    """How many of this town's nobody settled."""
+    async with unsettled(town) as index:
+        queued = await asyncio.to_thread(list, index.queued())
+        return sum(letters for _, letters, _ in queued)
+
+
+async def outcomes(town: Town) -> list[str]:
     """What became of this town's."""
-    return sorted(letters.settled[origin].outcome for origin in letters.wanted)
+    async with unsettled(town) as index:
+        await asyncio.to_thread(index.queue_listed, None, everything=True)
+        _, entries = await asyncio.to_thread(index.part, 0, 1 << 30)
+        return sorted(entry.settled.outcome for entry in entries if entry.settled is not None)
 
 
 def arrivals(town: Town) -> list[str]:
@@ -74,7 +90,7 @@ def arrivals(town: Town) -> list[str]:
 
 
 async def test_a_replay_is_a_new_acceptance_in_the_order_of_each_key(town: Town) -> None:
-    assert await replayed(town, await found(town)) == Progress(settled=6)
+    assert await replayed(town) == Progress(settled=6)
     await settled(town)
 
     assert sorted(arrivals(town)) == sorted(NAMES)
@@ -82,27 +98,24 @@ async def test_a_replay_is_a_new_acceptance_in_the_order_of_each_key(town: Town)
         assert [name for name in arrivals(town) if name[0] == key] == [name for name in NAMES if name[0] == key]
     balance = await town.balance()
     assert (balance.accepted, balance.delivered, balance.dead_lettered, balance.unaccounted) == (12, 6, 6, 0)
-    letters = await found(town)
-    assert letters.unsettled() == []
-    assert outcomes(letters) == ["replayed"] * 6
-    assert await replayed(town, letters) == Progress()
+    assert await outcomes(town) == ["replayed"] * 6
+    assert await replayed(town) == Progress()
 
 
 async def test_whoever_starts_later_takes_over_and_nothing_is_lost(town: Town, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(replay, "CHUNK", 2)
-    letters = await found(town)
-    async with settling(town.broker, letters.copies) as first:
+    async with unsettled(town) as index, settling(town.broker) as first:
         steps: list[Progress] = []
 
         def after_one_chunk(progress: Progress) -> None:
             steps.append(progress)
 
-        await first.settle(letters.unsettled(), Settled.REPLAYED, after_one_chunk, lambda: len(steps) == 1)
+        await first.settle(index, Settled.REPLAYED, after_one_chunk, lambda: len(steps) == 1)
         assert steps == [Progress(settled=2)]
-        async with settling(town.broker, letters.copies) as second:
+        async with settling(town.broker) as second:
             with pytest.raises(OperatorError, match="somebody else settles dead letters since"):
-                await first.settle(letters.unsettled(), Settled.DISCARDED, after_one_chunk, lambda: False)
-            rest = await second.settle(letters.unsettled(), Settled.REPLAYED, after_one_chunk, lambda: False)
+                await first.settle(index, Settled.DISCARDED, after_one_chunk, lambda: False)
+            rest = await second.settle(index, Settled.REPLAYED, after_one_chunk, lambda: False)
         assert rest == Progress(settled=4, passed=2)
     await settled(town)
     assert sorted(arrivals(town)) == sorted(NAMES)
@@ -110,8 +123,7 @@ async def test_whoever_starts_later_takes_over_and_nothing_is_lost(town: Town, m
 
 @EMBEDDED_SUFFICES
 async def test_what_was_not_acknowledged_stays_unsettled(town: Town, monkeypatch: pytest.MonkeyPatch) -> None:
-    letters = await found(town)
-    async with settling(town.broker, letters.copies) as settler:
+    async with unsettled(town) as index, settling(town.broker) as settler:
 
         def fails(*_: object, **__: object) -> asyncio.Future[None]:
             future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -120,9 +132,9 @@ async def test_what_was_not_acknowledged_stays_unsettled(town: Town, monkeypatch
 
         monkeypatch.setattr(settler._publisher, "publish", fails)
         with pytest.raises(NotAcknowledged):
-            await settler.settle(letters.unsettled(), Settled.REPLAYED, lambda _: None, lambda: False)
-    assert len((await found(town)).unsettled()) == 6
-    assert await replayed(town, await found(town)) == Progress(settled=6)
+            await settler.settle(index, Settled.REPLAYED, lambda _: None, lambda: False)
+    assert await left(town) == 6
+    assert await replayed(town) == Progress(settled=6)
 
 
 async def test_what_is_replayed_behind_a_deletion_does_not_bring_the_user_back(town: Town) -> None:
@@ -135,37 +147,32 @@ async def test_what_is_replayed_behind_a_deletion_does_not_bring_the_user_back(t
     await until(lambda: any(got.path.startswith(USER) for got in town.sink.got))
 
     # While the API is still at it, somebody replays everything.
-    assert (await replayed(town, await found(town))).settled == 6
+    assert (await replayed(town)).settled == 6
     hold.set()
     await settled(town)
 
     assert sorted(arrivals(town)) == ["-0", "b0", "b1"]
-    letters = await found(town)
-    assert letters.unsettled() == []
-    assert outcomes(letters) == ["replayed"] * 3 + ["user_deleted"] * 6
+    assert await outcomes(town) == ["replayed"] * 3 + ["user_deleted"] * 6
     balance = await town.balance()
     assert (balance.accepted, balance.delivered, balance.dead_lettered, balance.unaccounted) == (13, 4, 9, 0)
 
 
-def test_what_is_in_memory_at_a_time_is_bounded() -> None:
-    entries = [
-        Entry(Place(0, offset), Origin("t", 0, offset), "shop", 0, size, is_deletion=False)
-        for offset, size in enumerate([0, 2**20, replay.ROUND_BYTES, 1, 2])
-    ]
-    assert [[entry.size for entry in part] for part in replay._rounds(entries)] == [
-        [0, 2**20],
-        [replay.ROUND_BYTES],
-        [1, 2],
-    ]
-    assert list(replay._rounds([])) == []
+@EMBEDDED_SUFFICES
+async def test_what_is_settled_in_parts_is_settled_whole(town: Town, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(replay, "ROUND_BYTES", 1)
+    steps: list[Progress] = []
+    async with unsettled(town) as index, settling(town.broker) as settler:
+        await settler.settle(index, Settled.REPLAYED, steps.append, lambda: False)
+    assert steps == [Progress(settled=count) for count in range(1, 7)]
+    await settled(town)
+    for key in "ab":
+        assert [name for name in arrivals(town) if name[0] == key] == [name for name in NAMES if name[0] == key]
 
 
 @EMBEDDED_SUFFICES
 async def test_a_kill_between_publishing_and_settling_repeats_and_loses_nothing(
     town: Town, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    letters = await found(town)
-
     class KilledError(Exception):
         pass
 
@@ -175,9 +182,9 @@ async def test_a_kill_between_publishing_and_settling_repeats_and_loses_nothing(
     with monkeypatch.context() as patch:
         patch.setattr(replay.Settler, "_write", killed)
         with pytest.raises(KilledError):
-            await replayed(town, letters)
-    assert len((await found(town)).unsettled()) == 6
-    assert await replayed(town, letters) == Progress(settled=6)
+            await replayed(town)
+    assert await left(town) == 6
+    assert await replayed(town) == Progress(settled=6)
     await settled(town)
     assert sorted(arrivals(town)) == sorted(NAMES * 2)
     for key in "ab":
