@@ -195,6 +195,8 @@ def _words(error: Exception) -> str:
     """Return what went wrong, in an operator's words where aiohttp's are not."""
     if isinstance(error, aiohttp.ServerDisconnectedError):
         return "the connection was closed before there was an answer"
+    if isinstance(error, UnicodeError):
+        return "the url's host is no host name"
     if isinstance(error, HttpProcessingError):
         return "what came is not HTTP: " + " ".join(error.message.split())
     return " ".join(str(error).split()) or type(error).__name__
