@@ -10,6 +10,7 @@ from consumers.allowance import allowance_of
 from consumers.dead_letters import DeadLetter, Reason
 from consumers.deletions import Deletion, judged, request_of
 from consumers.doubt import Doubts
+from consumers.firewall import Refusals
 from consumers.outcomes import Action, Answer, Kind, classify
 from consumers.thrift import Thrift
 from consumers.tracker import DEAD_LETTERED, DELIVERED
@@ -32,7 +33,11 @@ if TYPE_CHECKING:
 
 _VALUE: Final = attrgetter("value")
 _VOID_WORDS: Final = "the record holds no event"
-_ALONE: Final = {Kind.REFUSED: Reason.REFUSED_ALONE, Kind.TOO_LARGE: Reason.TOO_LARGE}
+_ALONE: Final = {
+    Kind.REFUSED: Reason.REFUSED_ALONE,
+    Kind.TOO_LARGE: Reason.TOO_LARGE,
+    Kind.NOT_THE_API: Reason.BLOCKED,
+}
 
 
 class Flight:
@@ -62,7 +67,7 @@ class Flight:
 class _Part:
     """Records of a batch that are sent in one request, how often they were sent before, and whether some may have arrived.
 
-    `refusals`: how often something that is not the API refused it, of a single record.
+    `refusals`: those of something that is not the API, once it is a single record.
     """
 
     __slots__ = ("attempts", "doubt", "records", "refusals")
@@ -71,7 +76,7 @@ class _Part:
         self.records = records
         self.attempts = attempts
         self.doubt = doubt
-        self.refusals = 0
+        self.refusals = Refusals()
 
     def of(self, records: Sequence[Record]) -> _Part:
         """Return some of it as a part of its own."""
@@ -107,6 +112,8 @@ class Courier:
         self._backoff = backoff
         self._clock = clock
         self._report = report
+        # Requests, not events.
+        self._delivered = 0
 
     async def deliver(self, flight: Flight) -> None:
         """Return when every record of the batch is delivered or dead-lettered, or when the flight was withdrawn.
@@ -160,7 +167,7 @@ class Courier:
         """Send `part` until its outcome is final; return what of it is to be sent in smaller parts, or it itself to stand aside."""
         request = request_of(part.records)
         self.doubts.watch(part.doubt)
-        failures = part.refusals
+        failures = part.refusals.count
         try:
             if failures:
                 await self._pause(failures)
@@ -194,8 +201,7 @@ class Courier:
         middle = len(part.records) // 2
         if middle:
             return part.of(part.records[:middle]), part.of(part.records[middle:])
-        if outcome.action is Action.ISOLATE:
-            part.refusals += 1
+        if outcome.action is Action.ISOLATE and not part.refusals.add(self._delivered):
             return (part,)
         if not self._limit.allowed(1, {0: outcome.words}):
             return (part.of(part.records),)
@@ -234,6 +240,7 @@ class Courier:
         self._report.request(len(part.records), size, answer, outcome, part.attempts, seconds)
         allowance = allowance_of(answer.headers) if isinstance(answer, Answer) else None
         if outcome.action is Action.SETTLE:
+            self._delivered += 1
             self.thrift.take(allowance)
         self._gate.leave(flight, outcome, probe=probe, seconds=seconds, allowance=allowance)
         return outcome

@@ -27,6 +27,8 @@ class Reason(StrEnum):
     """Sent alone, the event was answered with 400."""
     TOO_LARGE = auto()
     """Sent alone, the event was answered with 413."""
+    BLOCKED = auto()
+    """Sent alone, again and again, the event was refused by something before the API, such as a firewall, that let others pass."""
     NO_VALUE = auto()
     """The record holds no event at all; it was never sent."""
     USER_DELETED = auto()

@@ -6,7 +6,7 @@ tests holds it.
 Action     what the forwarder then does
 SETTLE     what is named in `refused` is dead-lettered, what is in `held` sent again, everything else is delivered
 HALVE      sends the events again in halves, until the one that is refused stands alone and is dead-lettered
-ISOLATE    sends them again in halves likewise, but what stands alone then waits, and its key with it, until it is taken
+ISOLATE    sends them again in halves likewise; what is refused alone is tried for a while, and only its key waits
 RETRY      sends the same bytes again after a backoff; only the keys in it wait, unless the API said when to come again
 PAUSE      holds the storefront back as a whole, for `pause` as the reason, and probes until it is over
 """
