@@ -44,8 +44,8 @@ class Lane:
         self._arrivals: deque[tuple[int, float]] = deque()
         self._added = 0
         self._ready_bytes = 0
-        # A key is here while a batch in flight holds it (that batch), or while what was parked for it awaits its turn (None).
-        self._holders: dict[bytes, Batch | None] = {}
+        # A key is here while a batch in flight holds it (that batch), or while what was parked for it awaits its turn (`_NO_BATCH`).
+        self._holders: dict[bytes, Batch] = {}
         self._parked: dict[bytes, list[Record]] = {}
         self._returning: deque[bytes] = deque()
         # Partition and offset of those that are in no batch.
@@ -79,18 +79,18 @@ class Lane:
             size = sum(map(len, values))
         if not records:
             return 0
-        # For nearly all records the value's first bytes say it: to look through the headers of each would cost ten times that.
-        for index in [index for index, value in enumerate(values) if value.startswith(DELETION_START)]:
-            if deletion_of(records[index]) is not None:
-                self._deletions.add((partition, records[index].offset))
-        # Fresh from the log a record's headers are still near at hand; when its batch is made it would take four times as long.
-        self._replays.update(
-            [
-                (partition, record.offset)
-                for record in records
-                if record.headers and record.headers[-1][0] == REPLAYED_FROM
-            ]
-        )
+        # Of nearly all records the first bytes and the last header say that they are nothing special. Fresh from the log the
+        # headers are still near at hand; when the batch is made it would take four times as long.
+        for record in [
+            record
+            for record, value in zip(records, values, strict=True)
+            if value.startswith(DELETION_START) or ((headers := record.headers) and headers[-1][0] == REPLAYED_FROM)
+        ]:
+            place = (partition, record.offset)
+            if deletion_of(record) is not None:
+                self._deletions.add(place)
+            if record.headers and record.headers[-1][0] == REPLAYED_FROM:
+                self._replays.add(place)
         self._ready.extend(records)
         self._added += len(records)
         self._arrivals.append((self._added, now))
@@ -137,7 +137,7 @@ class Lane:
             if parked is None:
                 del self._holders[key]
             else:
-                self._holders[key] = None
+                self._holders[key] = _NO_BATCH
                 self._returning.append(key)
 
     def drop(self, partitions: Collection[int]) -> None:
@@ -154,7 +154,7 @@ class Lane:
             parked[:] = [record for record in parked if record.partition not in gone]
             if not parked:
                 del self._parked[key]
-                if self._holders[key] is None:
+                if self._holders[key] is _NO_BATCH:
                     del self._holders[key]
         self._returning = deque(key for key in self._returning if key in self._parked)
 
@@ -209,25 +209,29 @@ class Lane:
 
     def _take_ready(self, batch: Batch, room: int) -> None:
         """Take records as they were read, parking those whose key is held, until the batch is full."""
-        ready, holders, taken = self._ready, self._holders, batch.records
+        ready, holders, waiting = self._ready, self._holders, self._parked
+        taken, keys, has_deletions = batch.records, batch.keys, bool(self._deletions)
         free = self._max_events - len(taken)
         gone = 0
         while free and ready:
             record = ready.popleft()
             key = record.key
             size = len(record.value or b"") + COMMA
-            holder = batch if key is None else holders.get(key, _NOBODY)
-            if key is not None and holder is not batch and holder is not _NOBODY:
-                self._park(key, record)
+            holder = None if key is None else holders.get(key)
+            if key is not None and holder is not None and holder is not batch:
+                if (parked := waiting.get(key)) is not None:
+                    parked.append(record)
+                else:
+                    waiting[key] = [record]
                 gone += size
                 continue
-            need = self._room_of(record) if self._deletions else size
+            need = self._room_of(record) if has_deletions else size
             if need > room and taken:
                 ready.appendleft(record)
                 break
-            if key is not None and holder is _NOBODY:
+            if holder is None and key is not None:
                 holders[key] = batch
-                batch.keys.append(key)
+                keys.append(key)
             taken.append(record)
             room -= need
             gone += size
@@ -243,13 +247,6 @@ class Lane:
             return _WHOLE_BATCH
         return len(record.value or b"") + COMMA
 
-    def _park(self, key: bytes, record: Record) -> None:
-        parked = self._parked.get(key)
-        if parked is None:
-            self._parked[key] = [record]
-        else:
-            parked.append(record)
-
 
 def _size(records: Iterable[Record]) -> int:
     """Return how many bytes of a body the records take."""
@@ -260,5 +257,5 @@ def _size(records: Iterable[Record]) -> int:
 
 
 _WHOLE_BATCH = 2**62
-_NOBODY = Batch({})
-"""Who holds a free key."""
+_NO_BATCH = Batch({})
+"""Stands for the batch that will take what was parked for a key."""

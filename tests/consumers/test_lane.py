@@ -163,6 +163,12 @@ def test_a_tombstone_takes_its_place() -> None:
     assert offsets(made.take()) == [0, 1]
 
 
+def test_an_event_that_begins_like_a_deletion_shares_a_batch() -> None:
+    made = lane()
+    made.add(0, [record(0, b"a"), record(1, b"a", b'{"user_id":"a","event_type":"view_item"}')], now=0.0)
+    assert offsets(made.take()) == [0, 1]
+
+
 def test_dropping_a_partition_forgets_what_is_in_no_batch_and_leaves_the_rest() -> None:
     made = lane(max_events=2, partitions=2)
     made.add(0, keyed("a", "b", "a", "c"), now=0.0)
