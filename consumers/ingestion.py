@@ -136,6 +136,9 @@ class Ingestion:
             return answer
         finally:
             if connection is not None:
+                # To close it would mean to keep it, and the body, until an API that does not read has read the rest.
+                if connection.transport is not None:
+                    connection.transport.abort()
                 connection.close()
 
     async def _exchange(

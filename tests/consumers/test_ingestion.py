@@ -256,6 +256,23 @@ async def test_an_answer_that_comes_too_early_is_taken_and_the_connection_is_not
     assert connections == 2
 
 
+async def test_what_an_api_does_not_read_in_time_is_let_go_of() -> None:
+    """Kept until it is read, a connection and a body at each try would be left over."""
+    body = b"x" * 20_000_000
+    loop = asyncio.get_running_loop()
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        server.settimeout(0)
+        async with api(f"http://127.0.0.1:{server.getsockname()[1]}", total=0.1) as ingestion:
+            answer = await ingestion.post(body)
+            assert isinstance(answer, NoAnswer)
+            taken, _ = await loop.sock_accept(server)
+            with taken, suppress(ConnectionError):
+                arrived = 0
+                while more := await loop.sock_recv(taken, 1_000_000):
+                    arrived += len(more)
+    assert arrived < len(body)
+
+
 async def test_a_request_that_is_given_up_takes_its_connection_with_it() -> None:
     wire = Wire(b"", WHOLE)
     async with wire.api() as ingestion:
