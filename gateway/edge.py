@@ -156,9 +156,13 @@ class Edge:
         self.draining = True
         self.express.close()
 
-    async def use(self, settings: GatewaySettings, storefronts: Storefronts, passage: Passage) -> None:
-        """Answer by these from the next request on. What is under way ends by what it was judged by until now."""
+    async def use(
+        self, settings: GatewaySettings, storefronts: Storefronts, passage: Passage, intake: Intake | None = None
+    ) -> None:
+        """Answer by these from the next request on. What is under way ends by what it was judged by until now, and where it was to go."""
         before, self._passage = self._passage, passage
+        if intake is not None:
+            self._intake = self.express.intake = intake
         self._settings = settings
         self._storefronts = storefronts
         self._client = client_headers(settings.record_client)
@@ -225,6 +229,8 @@ class Edge:
 
     async def _take(self, request: web.BaseRequest, exchange: Exchange, read: Callable[[bytes], Events]) -> Handed:
         """Read a request's events, publish them, wait until they are durable, and count what became of them."""
+        # With the storefront that it belongs to, whose partitions may be others by the time the body is there.
+        intake = self._intake
         key = header_key(request.headers)
         if key is not None:
             exchange.sender = self._identify(key, exchange)
@@ -232,10 +238,10 @@ class Edge:
         try:
             body = await read_body(request, self._settings.max_body_bytes, stay)
             exchange.bytes = len(body)
-            handed = self._hand_over(request, exchange, read(body), body, stay)
+            handed = self._hand_over(request, exchange, read(body), body, stay, intake)
             del body
             try:
-                await self._intake.acknowledged(handed.pending)
+                await intake.acknowledged(handed.pending)
             except Refusal:
                 self._count_all(exchange.storefront, handed.accepted, handed.faults, "unavailable")
                 raise
@@ -250,7 +256,7 @@ class Edge:
         return handed
 
     def _hand_over(
-        self, request: web.BaseRequest, exchange: Exchange, events: Events, body: bytes, stay: Stay
+        self, request: web.BaseRequest, exchange: Exchange, events: Events, body: bytes, stay: Stay, intake: Intake
     ) -> Handed:
         storefront = exchange.sender
         if storefront is None:
@@ -275,7 +281,7 @@ class Edge:
         if idempotency_key is not None:
             request_id = repeated_request_id(storefront.name, idempotency_key, body)
         more = self._client(request) + trace_headers(request.headers)
-        pending = self._intake.hand_over(storefront, events, request_id, more)
+        pending = intake.hand_over(storefront, events, request_id, more)
         return Handed(pending, accepted, faults)
 
     def _identify(self, key: str | None, exchange: Exchange) -> Storefront:

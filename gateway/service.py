@@ -5,38 +5,30 @@ from __future__ import annotations
 import asyncio
 import os
 from contextlib import asynccontextmanager
-from functools import partial
-from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from aiohttp import web
 
 from broker.factory import open_broker
-from gateway.configured import PINS, Configured
-from gateway.edge import Edge
-from gateway.intake import Intake
-from gateway.limits import InFlight
-from gateway.report import Reporter
+from gateway.assembly import Assembly
 from gateway.server import make_server
 from gateway.storage import opened, spool_owned
 from gateway.workers import supervise
 from runtime import worker
 from runtime.errors import listen_failed
-from schemas.topics import REJECTED
 
 if TYPE_CHECKING:
     import socket
-    from collections.abc import AsyncIterator, Mapping
+    from collections.abc import AsyncIterator
 
-    from broker.interface import Broker, Publisher
-    from broker.spool.spool import Spool
-    from gateway.upstream import Limits
+    from gateway.edge import Edge
+    from gateway.storage import Opening
     from runtime.process import Process
     from runtime.settings import Settings
 
-MAX_IN_FLIGHT_BYTES = 64 * 1024 * 1024
-MAX_IN_FLIGHT_REQUESTS = 4096
 BACKLOG = 1024
+PATIENCE_SECONDS = 5.0
+"""How long those who connect wait for a gateway that has nowhere to store an event yet; then they are told."""
 NOTICE_SHARE = 0.05
 """Of the drain's time, how long it goes on to listen after readiness has turned false."""
 FLUSH_SHARE = 0.25
@@ -59,59 +51,45 @@ async def main(settings: Settings, process: Process) -> None:
 
 
 async def serve(settings: Settings, process: Process) -> None:
-    """Serve in this process, as `main` says."""
+    """Serve in this process, as `main` says. While there is nowhere to store an event, it listens all the same and says so, not ready."""
     broker = open_broker(settings.broker, process.metrics, process.log, process.clock)
     try:
-        async with opened(settings, process, broker) as storage:
-            if storage is None:
-                return
-            publisher = storage.publisher
-            process.health.add("broker", publisher.fault)
-            edge = await build(settings, process, broker, publisher, spool=storage.spool, partitions=storage.partitions)
-            if process.stopping.is_set():
-                # Perhaps to begin again with another configuration: the socket to listen on is had but once.
-                return
-            async with listening(edge, settings, process, worker.listener(os.environ)) as port:
-                process.started(url=f"http://{settings.gateway.host}:{port}", storefronts=len(settings.storefronts))
-                await process.stopping.wait()
-                edge.drain()
-                # Who sends to whom is told, and some are told late.
-                await process.clock.sleep(settings.gateway.drain_seconds * NOTICE_SHARE)
-            await publisher.close(settings.gateway.drain_seconds * FLUSH_SHARE)
+        async with opened(settings, process, broker) as opening:
+            await asyncio.wait((opening.storage,), timeout=PATIENCE_SECONDS)
+            await _serve(settings, process, Assembly(settings, process, broker), opening)
     finally:
         await broker.close()
 
 
-async def build(
-    settings: Settings,
-    process: Process,
-    broker: Broker,
-    publisher: Publisher,
-    limits: Limits | None = None,
-    spool: Spool | None = None,
-    partitions: Mapping[str, int] = MappingProxyType({}),
-) -> Edge:
-    """Return the edge, with the partition counts that the topics have now: they are pinned until the process ends. It takes over every
-    configuration that `process` reads from now on. `limits`: of what is passed through; `spool`: what is before `publisher`; `partitions`:
-    of the topics of which the broker need not be asked.
-    """
-    in_flight = InFlight(MAX_IN_FLIGHT_BYTES, MAX_IN_FLIGHT_REQUESTS, process.metrics, process.clock)
-    rejected = partitions.get(REJECTED) or await broker.partitions(REJECTED)
-    intake = Intake(publisher, rejected, in_flight.retry_after, process.clock, process.log)
-    configured = Configured(process, broker, in_flight, limits, partitions)
-    storefronts, passage = await configured.make(settings)
-    edge = Edge(
-        settings.gateway,
-        storefronts,
-        intake,
-        passage,
-        in_flight,
-        Reporter(process.metrics, process.log, process.clock),
-        process.clock,
-        process.log,
-    )
-    process.on_reload(partial(configured.take_over, edge=edge, spool=spool), PINS)
-    return edge
+async def _serve(settings: Settings, process: Process, assembly: Assembly, opening: Opening) -> None:
+    edge = await assembly.edge(opening.why)
+    storage = opening.storage.result() if opening.storage.done() else None
+    if storage is not None:
+        await assembly.store_in(storage, edge)
+    if process.stopping.is_set():
+        return
+    async with listening(edge, settings, process, worker.listener(os.environ)) as port:
+        url = f"http://{settings.gateway.host}:{port}"
+        if storage is None:
+            process.log.warning("listening, but no event is accepted yet", url=url, reason=opening.why())
+            storage = await opening.storage
+            if process.stopping.is_set():
+                storage = None
+            if storage is not None:
+                await assembly.store_in(storage, edge)
+        if storage is not None or process.ended:
+            # Else it begins again, with another configuration.
+            worker.release(os.environ)
+        if storage is not None:
+            process.health.add("broker", storage.publisher.fault)
+            process.started(url=url, storefronts=len(settings.storefronts))
+            await process.stopping.wait()
+        edge.drain()
+        if storage is not None:
+            # Who sends to whom is told, and some are told late.
+            await process.clock.sleep(settings.gateway.drain_seconds * NOTICE_SHARE)
+    if storage is not None:
+        await storage.publisher.close(settings.gateway.drain_seconds * FLUSH_SHARE)
 
 
 @asynccontextmanager

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
@@ -17,7 +17,7 @@ from gateway.configured import topics
 from runtime.errors import one_line
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping
+    from collections.abc import AsyncIterator, Callable, Mapping
 
     from broker.interface import Broker, Publisher, Relief
     from runtime.process import Process
@@ -53,23 +53,33 @@ async def spool_owned(settings: Settings) -> AsyncIterator[Owner | None]:
             owner.release()
 
 
-@asynccontextmanager
-async def opened(settings: Settings, process: Process, broker: Broker) -> AsyncIterator[Storage | None]:
-    """Yield where events go, as soon as they can go anywhere; None when the process was asked to stop before.
+class Opening(NamedTuple):
+    """Where events go, as soon as they can go anywhere: None when the process was asked to stop before. `why` it takes so long, in an
+    operator's words.
+    """
 
-    Without a spool that is when the broker is there with its topics. A spool that has met its Kafka before takes them after a few seconds
+    storage: asyncio.Task[Storage | None]
+    why: Callable[[], str]
+
+
+@asynccontextmanager
+async def opened(settings: Settings, process: Process, broker: Broker) -> AsyncIterator[Opening]:
+    """Open the storage, and yield at once what says when it is there.
+
+    Without a spool that is when the broker is there with its topics. A spool that has met its Kafka before takes events after a few seconds
     at the latest: while the block runs, Kafka is waited for. When it cannot be used then, because a topic is missing, or the spool is for
-    another, the process is asked to stop, and leaving the block raises what is wrong, an OperatorError. Raises Unavailable when the spool's
-    place cannot be used.
+    another, the process is asked to stop, and leaving the block raises what is wrong, an OperatorError. Before that it is the storage that
+    fails so, also with Unavailable when the spool's place cannot be used.
     """
     kafka = _Kafka(settings, process, broker)
-    if spools(settings):
-        async with _with_spool(settings, process, kafka) as storage:
-            yield storage
-        return
-    reached = await kafka.reach()
-    publisher = None if reached is None else await kafka.publisher()
-    yield None if reached is None or publisher is None else Storage(publisher, reached.partitions)
+    way = _with_spool(settings, process, kafka) if spools(settings) else _without_spool(kafka)
+    async with AsyncExitStack() as stack:
+        storage = asyncio.create_task(stack.enter_async_context(way), name="open storage")
+        try:
+            yield Opening(storage, kafka.why)
+        finally:
+            storage.cancel()
+            await asyncio.wait((storage,))
 
 
 class _Reached(NamedTuple):
@@ -117,6 +127,13 @@ class _Kafka:
         await ensured(self._broker, specs, self._log, create=self._settings.broker.create_topics)
         partitions = {each.name: await self._broker.partitions(each.name) for each in specs}
         return _Reached(await self._broker.identity(), partitions)
+
+
+@asynccontextmanager
+async def _without_spool(kafka: _Kafka) -> AsyncIterator[Storage | None]:
+    reached = await kafka.reach()
+    publisher = None if reached is None else await kafka.publisher()
+    yield None if reached is None or publisher is None else Storage(publisher, reached.partitions)
 
 
 @asynccontextmanager

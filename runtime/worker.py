@@ -20,8 +20,8 @@ def is_one(environ: Mapping[str, str]) -> bool:
 
 
 def listener(environ: Mapping[str, str]) -> socket.socket | None:
-    """Return the socket that the parent listens on for this process; None when it is no worker. To be called once: it is the caller's
-    to close. Raises OperatorError when there is none of that number.
+    """Return the socket that the parent listens on for this process, the caller's to close; None when it is no worker. What the parent
+    handed down stays open for who asks again, until `release`. Raises OperatorError when there is none of that number.
     """
     value = environ.get(WORKER_FD)
     if not value:
@@ -29,8 +29,15 @@ def listener(environ: Mapping[str, str]) -> socket.socket | None:
     try:
         descriptor = int(value)
         os.set_inheritable(descriptor, False)  # noqa: FBT003  # it is for this process
-        return socket.socket(fileno=descriptor)
+        return socket.socket(fileno=os.dup(descriptor))
     except (ValueError, OSError) as error:
         raise OperatorError(
             f'{WORKER_FD}: "{value}" is no open socket; a gateway sets it for its workers, unset it'
         ) from error
+
+
+def release(environ: Mapping[str, str]) -> None:
+    """Close what the parent handed down, if this is a worker: nobody will ask for it again. To be called once. Raises OSError."""
+    value = environ.get(WORKER_FD)
+    if value:
+        os.close(int(value))

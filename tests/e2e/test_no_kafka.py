@@ -1,4 +1,4 @@
-"""A gateway that starts while there is no Kafka waits for it: alive, not ready, and easily ended. Its spool is its own meanwhile."""
+"""A gateway that starts without its Kafka waits for it: alive, not ready, refusing, easily ended. Its spool is its own meanwhile."""
 
 from __future__ import annotations
 
@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING
 from tests.chaos.configuration import Log
 from tests.chaos.fixtures import world_of
 from tests.chaos.length import shop_names
-from tests.e2e.storefront import until
+from tests.e2e.storefront import Storefront, event, until
 from tests.e2e.test_workers import workers
 from tests.kafka.ports import free_ports
 
 if TYPE_CHECKING:
+    import aiohttp
     import pytest
 
     from tests.chaos.role import Role
@@ -28,7 +29,9 @@ async def ended_at_once(gateway: Role) -> bool:
     return time.monotonic() - asked < AT_ONCE_SECONDS
 
 
-async def test_where_nobody_listens(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_where_nobody_listens(
+    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, session: aiohttp.ClientSession
+) -> None:
     monkeypatch.setenv("SLUICE_GATEWAY__WORKERS", "2")
     address = f"127.0.0.1:{free_ports(1)[0]}"
     with world_of("no-kafka", request, shop_names("acme"), Log(address)) as world:
@@ -43,6 +46,8 @@ async def test_where_nobody_listens(request: pytest.FixtureRequest, monkeypatch:
         assert await asyncio.to_thread(second.wait_end) == 1
         refusal = f"is another gateway's (process {gateway.process.pid}, or workers that it left behind): end that one"
         assert refusal in second.tail()
+        refused = await Storefront(world, world.shop("acme"), session).track(event(1, "ada"))
+        assert (refused.status, refused.body["code"]) == (503, "NOT_DURABLE"), "by a worker that waits"
         before = set(workers(gateway))
         before.copy().pop().kill()
 

@@ -15,7 +15,7 @@ from pydantic import SecretStr
 
 from consumers.traces import Traces, links
 from gateway.configured import topics
-from gateway.service import build, listening
+from gateway.service import listening
 from runtime.clock import SystemClock
 from runtime.settings import BrokerSettings, GatewaySettings
 from schemas.topics import events_topic
@@ -24,6 +24,7 @@ from tests.consumers.records import record
 from tests.consumers.shop import make_process
 from tests.consumers.sink import Say, until
 from tests.consumers.town import Builder
+from tests.gateway.conftest import build
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

@@ -12,7 +12,9 @@ import structlog
 from pydantic import SecretStr
 
 from broker.interface import Broker, BrokerError, Message, Publisher
-from gateway.service import build, listening
+from gateway.assembly import Assembly
+from gateway.service import listening
+from gateway.storage import Storage
 from runtime.clock import ManualClock
 from runtime.health import Health
 from runtime.metrics import Metrics
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 
     from broker.interface import TopicDifference
+    from broker.spool.spool import Spool
     from gateway.edge import Edge
     from gateway.upstream import Limits
     from schemas.topics import TopicSpec
@@ -106,6 +109,21 @@ class Topics(Broker):
 
     start = close = identity = publisher = transactional = subscribe = log_ranges = committed = _never
     read = _never  # type: ignore[assignment] # an iterator elsewhere; never called
+
+
+async def build(
+    settings: Settings,
+    process: Process,
+    broker: Broker,
+    publisher: Publisher,
+    limits: Limits | None = None,
+    spool: Spool | None = None,
+) -> Edge:
+    """Return an edge that accepts."""
+    assembly = Assembly(settings, process, broker, limits)
+    edge = await assembly.edge(lambda: "not connected yet")
+    await assembly.store_in(Storage(publisher, {}, spool), edge)
+    return edge
 
 
 def storefront(name: str, **more: Any) -> StorefrontSettings:

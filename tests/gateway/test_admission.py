@@ -199,7 +199,7 @@ async def test_a_bucket_says_when_it_is_full_again() -> None:
 async def test_one_storefronts_flood_leaves_another_its_way(
     start: Callable[..., Awaitable[Gateway]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("gateway.service.MAX_IN_FLIGHT_REQUESTS", 8)
+    monkeypatch.setattr("gateway.assembly.MAX_IN_FLIGHT_REQUESTS", 8)
     gateway = await start(storefront("acme"), storefront("other"))
     gateway.publisher.held = []
     flood = [asyncio.create_task(gateway.post(TRACK, VIEW)) for _ in range(20)]
@@ -221,7 +221,7 @@ async def test_one_storefronts_flood_leaves_another_its_way(
 async def test_small_events_weigh_as_much_as_their_records(
     start: Callable[..., Awaitable[Gateway]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("gateway.service.MAX_IN_FLIGHT_BYTES", 100 * RECORD_BYTES)
+    monkeypatch.setattr("gateway.assembly.MAX_IN_FLIGHT_BYTES", 100 * RECORD_BYTES)
     gateway = await start()
     assert (await gateway.post(BATCH, {"events": [{"event_type": "view_cart"}] * 90})).status == 200
     answer = await gateway.post(BATCH, {"events": [{"event_type": "view_cart"}] * 100})

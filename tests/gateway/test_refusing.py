@@ -260,7 +260,7 @@ async def test_a_request_that_breaks_off_publishes_nothing(gateway: Gateway) -> 
 async def test_more_bytes_in_flight_than_the_limit_are_refused(
     start: Callable[..., Awaitable[Gateway]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("gateway.service.MAX_IN_FLIGHT_BYTES", len(VIEW) + RECORD_BYTES)
+    monkeypatch.setattr("gateway.assembly.MAX_IN_FLIGHT_BYTES", len(VIEW) + RECORD_BYTES)
     gateway = await start()
     gateway.publisher.held = []
     first = asyncio.ensure_future(gateway.post(TRACK, VIEW))

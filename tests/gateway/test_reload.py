@@ -14,14 +14,13 @@ from broker.interface import Unavailable
 from broker.spool.spool import Spool
 from broker.startup import MissingTopics
 from gateway.configured import PINS, topics
-from gateway.service import build
 from runtime.clock import ManualClock, SystemClock
 from runtime.health import Health
 from runtime.metrics import Metrics
 from runtime.process import Process
 from runtime.settings import GatewaySettings, Settings
 from schemas.topics import events_topic
-from tests.gateway.conftest import BATCH, PARTITIONS, PUBLISHABLE, TRACK, RecordingPublisher, Topics, storefront
+from tests.gateway.conftest import BATCH, PARTITIONS, PUBLISHABLE, TRACK, RecordingPublisher, Topics, build, storefront
 from tests.gateway.vendor import OVERVIEW, send, serving, shop
 
 if TYPE_CHECKING:

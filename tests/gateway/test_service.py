@@ -8,14 +8,14 @@ import aiohttp
 import pytest
 import structlog
 
-from gateway.service import build, listening
+from gateway.service import listening
 from runtime.clock import SystemClock
 from runtime.errors import OperatorError
 from runtime.health import Health
 from runtime.metrics import Metrics
 from runtime.process import Process
 from runtime.settings import GatewaySettings, Settings
-from tests.gateway.conftest import TRACK, RecordingPublisher, Topics, storefront
+from tests.gateway.conftest import TRACK, RecordingPublisher, Topics, build, storefront
 
 VIEW = b'{"event_type":"view_cart"}'
 HEADERS = {"X-API-Key": "tolk_pub_acme", "Content-Type": "application/json"}

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 import pytest
 
-from broker.embedded.broker import EmbeddedBroker
-from broker.interface import Unavailable
 from broker.spool.absent import Spooling
 from broker.spool.memory import ForAnotherKafka
 from broker.spool.owner import SpoolInUse
 from broker.spool.publisher import SpooledPublisher
 from broker.startup import MissingTopics
-from gateway.storage import Storage, opened, spool_owned
+from gateway import storage as storages
+from gateway.storage import Storage, spool_owned
 from runtime.clock import SystemClock
 from runtime.health import Health
 from runtime.metrics import Metrics
@@ -25,29 +25,16 @@ from tests.broker.backend import quiet_log
 from tests.broker.log_contents import numbered, values
 from tests.broker.waiting import DEADLINE, eventually
 from tests.gateway.conftest import storefront
+from tests.gateway.kafka import Kafka
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
     from pathlib import Path
+
+    from broker.interface import Broker
 
 TOPIC = events_topic("acme")
 PARTITIONS = 3
-
-
-class Kafka(EmbeddedBroker):
-    """A log that is away until it is there, and that has a name."""
-
-    def __init__(self, path: Path, *, away: bool = False, name: str = "kafka-a") -> None:
-        super().__init__(str(path), Metrics(), quiet_log(), SystemClock())
-        self.away = away
-        self._name = name
-
-    async def start(self) -> None:
-        if self.away:
-            raise Unavailable("Kafka cannot be reached: it is away")
-        await super().start()
-
-    async def identity(self) -> str:
-        return self._name
 
 
 @pytest.fixture
@@ -67,6 +54,13 @@ def process() -> Process:
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("gateway.storage.PATIENCE_SECONDS", 0.2)
+
+
+@asynccontextmanager
+async def opened(settings: Settings, process: Process, broker: Broker) -> AsyncIterator[Storage | None]:
+    """Open the storage and wait for it."""
+    async with storages.opened(settings, process, broker) as opening:
+        yield await opening.storage
 
 
 async def joined(storage: Storage) -> None:
