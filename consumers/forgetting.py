@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from broker.interface import BrokerError
+from consumers.forgotten import RETRY_SECONDS, Forgotten
 from consumers.letters import REPLAYED_FROM, Letter, Origin, Place, Settled, Settlement, read_letter, settlement
 from runtime.errors import one_line
 
@@ -18,8 +19,6 @@ if TYPE_CHECKING:
     from broker.interface import Record
     from consumers.dead_letters import DeadLetters
     from runtime.clock import Clock
-
-RETRY_SECONDS: Final = 1.0
 
 
 class _Known(NamedTuple):
@@ -44,13 +43,13 @@ class _Ask:
 class Forgetting:
     """Settles the dead letters of users who are deleted, and knows which replayed events are of such users.
 
-    A user's letters stand in one partition, that of the key: only it is read, and once for all who wait for it. Nothing of
-    it is kept. `read` yields a partition of the dead-letter topic up to its present end.
+    A user's letters stand in one partition, that of the key: only it is read, and once for all who wait for it. Of the letters
+    nothing is kept. `read` yields a partition of the dead-letter topic from an offset up to its present end.
     """
 
     def __init__(
         self,
-        read: Callable[[int], AsyncIterator[Record]],
+        read: Callable[[int, int], AsyncIterator[Record]],
         dead_letters: DeadLetters,
         clock: Clock,
         log: FilteringBoundLogger,
@@ -61,6 +60,7 @@ class Forgetting:
         self._log = log
         self._asks: dict[int, list[_Ask]] = {}
         self._turns: dict[int, asyncio.Lock] = {}
+        self._gone: dict[int, Forgotten] = {}
 
     async def forget(self, storefront: str, deletion: Record) -> None:
         """Settle the letters of the user whom `deletion` removed, but for what was accepted after it; return once that is durable.
@@ -79,17 +79,23 @@ class Forgetting:
         if letters:
             messages = [settlement(deletion.key, letter.place, Settled.USER_DELETED) for letter in letters]
             await self._dead_letters.write(storefront, {partition: messages})
+            self._forgotten(partition).add(letter.place for letter in letters)
             self._log.info("dead letters of a deleted user are settled", storefront=storefront, letters=len(letters))
 
     async def forgotten(self, records: Sequence[Record]) -> Sequence[Record]:
         """Return those of the records that are replays of letters which a deletion settled: their users are gone. Waits as `forget`."""
-        found = []
-        for record, key, place in _replays(records):
-            # What names no place that there is was not replayed by us.
-            if not self._dead_letters.has(place.partition):
-                continue
-            if any(letter.forgotten and letter.place == place for letter in await self._of(place.partition, key)):
-                found.append(record)
+        # What names no place that there is was not replayed by us.
+        replays = [each for each in _replays(records) if self._dead_letters.has(each[1].partition)]
+        gone: set[Place] = set()
+        for partition in sorted({place.partition for _, place in replays}):
+            mine = [place for _, place in replays if place.partition == partition]
+            gone |= await self._forgotten(partition).among(mine)
+        return [record for record, place in replays if place in gone]
+
+    def _forgotten(self, partition: int) -> Forgotten:
+        found = self._gone.get(partition)
+        if found is None:
+            found = self._gone[partition] = Forgotten(partition, self._read, self._clock, self._log)
         return found
 
     async def _of(self, partition: int, key: bytes) -> list[_Known]:
@@ -109,7 +115,7 @@ class Forgetting:
         while True:
             letters: dict[Place, tuple[bytes, _Known]] = {}
             try:
-                async for record in self._read(partition):
+                async for record in self._read(partition, 0):
                     if record.key in keys:
                         _note(record, letters)
             except BrokerError as error:
@@ -122,7 +128,7 @@ class Forgetting:
             return found
 
 
-def _replays(records: Sequence[Record]) -> Sequence[tuple[Record, bytes, Place]]:
+def _replays(records: Sequence[Record]) -> Sequence[tuple[Record, Place]]:
     """Return the replayed events that have a key, each with the place of its letter.
 
     Theirs is the last of all headers: to look through all of each record's would be felt.
@@ -137,7 +143,7 @@ def _replays(records: Sequence[Record]) -> Sequence[tuple[Record, bytes, Place]]
         name, value = record.headers[-1]
         place = Place.read(value.decode(errors="replace")) if name == REPLAYED_FROM else None
         if place is not None and record.key is not None:
-            found.append((record, record.key, place))
+            found.append((record, place))
     return found
 
 

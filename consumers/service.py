@@ -86,7 +86,10 @@ async def build(broker: Broker, settings: Settings, process: Process, stack: Asy
     stack.push_async_callback(publisher.close)
     dead_letters = DeadLetters(publisher, await broker.partitions(DEAD_LETTERS), backoff, process.clock, process.log)
     forgetting = Forgetting(
-        lambda partition: broker.read(DEAD_LETTERS, partition=partition), dead_letters, process.clock, process.log
+        lambda partition, start: broker.read(DEAD_LETTERS, partition=partition, start=start),
+        dead_letters,
+        process.clock,
+        process.log,
     )
     failures: list[BaseException] = []
     routes: dict[str, Route] = {}

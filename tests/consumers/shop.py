@@ -61,10 +61,10 @@ class MemoryPublisher(Publisher):
             future.set_result(None)
         return future
 
-    async def read(self, partition: int) -> AsyncIterator[Read]:
-        """Yield what stands in a partition of the only topic."""
+    async def read(self, partition: int, start: int = 0) -> AsyncIterator[Read]:
+        """Yield what stands in a partition of the only topic, from an offset on."""
         here = [message for _, number, message in self.published if number == partition]
-        for offset, (key, value, headers) in enumerate(here):
+        for offset, (key, value, headers) in list(enumerate(here))[start:]:
             yield Read(DEAD_LETTERS, partition, offset, 1_800_000_000_000, key, value, tuple(headers))
 
     def fault(self) -> str | None:

@@ -142,13 +142,13 @@ async def test_many_at_once_read_a_partition_a_few_times_only_and_a_log_that_is_
     bury(publisher, *[record(number, b"%d" % number, event(f"{number}")) for number in range(20)])
     reads = 0
 
-    async def read(partition: int) -> AsyncIterator[Read]:
+    async def read(partition: int, start: int) -> AsyncIterator[Read]:
         nonlocal reads
         reads += 1
         await asyncio.sleep(0)
         if reads == 1:
             raise Unavailable("away")
-        async for each in publisher.read(partition):
+        async for each in publisher.read(partition, start):
             yield each
 
     users = [deletion(100 + number, str(number)) for number in range(20)]
@@ -164,9 +164,47 @@ async def test_many_at_once_read_a_partition_a_few_times_only_and_a_log_that_is_
     assert reads <= 3
 
 
+async def test_of_many_replays_each_letter_is_read_once() -> None:
+    publisher = MemoryPublisher()
+    bury(publisher, *[record(number, b"a", event(f"a{number}")) for number in range(20)])
+    partition = partition_of(b"a", COUNT)
+    read: list[int] = []
+
+    async def reading(number: int, start: int) -> AsyncIterator[Read]:
+        assert number == partition
+        async for each in publisher.read(number, start):
+            read.append(each.offset)
+            yield each
+
+    replays = [replayed(100 + number, Place(partition, number), f"a{number}") for number in range(20)]
+    knows = forgetting(publisher, reading)
+    assert await asyncio.gather(*(knows.forgotten(replays[start : start + 5]) for start in range(0, 20, 5))) == [[]] * 4
+    for number in (3, 7):
+        gone = settlement(b"a", Place(partition, number), Settled.USER_DELETED)
+        publisher.published.append((DEAD_LETTERS, partition, gone))
+    assert await knows.forgotten(replays) == [replays[3], replays[7]]
+    assert read == list(range(22))
+
+
+async def test_what_was_just_settled_is_known_though_it_cannot_be_read_yet() -> None:
+    publisher = MemoryPublisher()
+    bury(publisher, record(0, b"a", event("a0")))
+    partition = partition_of(b"a", COUNT)
+
+    async def only_the_letter(number: int, start: int) -> AsyncIterator[Read]:
+        async for each in publisher.read(number, start):
+            if each.offset == 0:
+                yield each
+
+    knows = forgetting(publisher, only_the_letter)
+    await knows.forget(NAME, deletion(1))
+    late = replayed(2, Place(partition, 0), "a0")
+    assert await knows.forgotten([late]) == [late]
+
+
 def forgetting(
     publisher: MemoryPublisher,
-    read: Callable[[int], AsyncIterator[Read]] | None = None,
+    read: Callable[[int, int], AsyncIterator[Read]] | None = None,
     clock: ManualClock | None = None,
     partitions: int = COUNT,
 ) -> Forgetting:
