@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import AsyncExitStack
+from functools import partial
 from pathlib import Path
 from random import Random
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from broker.factory import open_broker
-from broker.startup import ready_broker
+from broker.startup import Availability, ready_broker
 from runtime.faults import dotted
 from runtime.memory import give_back_large_blocks
 from scheduler.backoffs import Backoffs
@@ -25,15 +26,18 @@ from scheduler.wishes import Wishes
 from schemas.topics import LEDGER, SCHEDULER_GROUP
 
 if TYPE_CHECKING:
-    from broker.interface import Broker
+    from collections.abc import Sequence
+
+    from broker.interface import Broker, Subscription
     from runtime.process import Process
     from runtime.settings import Settings
+    from schemas.topics import TopicSpec
 
 
 async def main(settings: Settings, process: Process) -> None:
     """Pull exports until the process is asked to stop. `settings` is without conflicts of `scheduler.portfolio`.
 
-    Raises OperatorError when a topic is missing that must not be created.
+    A broker that is away is waited for, whenever that is. Raises OperatorError when a topic is missing that must not be created.
     """
     # Pieces of a large pull go from thread to thread.
     give_back_large_blocks()
@@ -43,7 +47,12 @@ async def main(settings: Settings, process: Process) -> None:
         specs = topics(settings)
         if not await ready_broker(broker, specs, process, create=settings.broker.create_topics):
             return
-        partitions = {spec.name: await broker.partitions(spec.name) for spec in specs}
+        # It may go away again at any time.
+        availability = Availability(process)
+        process.health.add("broker", lambda: availability.why)
+        partitions = await availability.until(partial(_partitions, broker, specs))
+        if partitions is None:
+            return
         directory = Path(stack.enter_context(TemporaryDirectory(prefix="sluice-scheduler-")))
         session = await stack.enter_async_context(vendor_session())
         wishes = Wishes(broker, process.clock, process.log)
@@ -58,13 +67,18 @@ async def main(settings: Settings, process: Process) -> None:
         configured = plans(settings)
         report.initialise(configured)
         estates = Estates(configured, surroundings)
-        await _serve(broker, estates, wishes, lease, process, exports=len(configured))
+        subscription = await availability.until(partial(broker.subscribe, SCHEDULER_GROUP, [LEDGER], estates))
+        if subscription is not None:
+            await _serve(subscription, estates, wishes, lease, process, exports=len(configured))
+
+
+async def _partitions(broker: Broker, specs: Sequence[TopicSpec]) -> dict[str, int]:
+    return {spec.name: await broker.partitions(spec.name) for spec in specs}
 
 
 async def _serve(
-    broker: Broker, estates: Estates, wishes: Wishes, lease: Lease, process: Process, *, exports: int
+    subscription: Subscription, estates: Estates, wishes: Wishes, lease: Lease, process: Process, *, exports: int
 ) -> None:
-    subscription = await broker.subscribe(SCHEDULER_GROUP, [LEDGER], estates)
     lease.use(subscription.held_until)
     listening = asyncio.create_task(wishes.follow(estates.heard))
     membership = Membership(subscription, estates, lease, process, listening)

@@ -8,15 +8,18 @@ from typing import TYPE_CHECKING
 import pytest
 from structlog.testing import LogCapture
 
+from broker.embedded.broker import EmbeddedBroker
 from broker.interface import Subscription, Unavailable
 from runtime.clock import ManualClock
 from scheduler.estates import Estates
 from scheduler.lease import Lease
 from scheduler.membership import AGAIN_SECONDS, POLL_SECONDS, SILENT_SECONDS, Membership
-from tests.scheduler.world import a_process
+from tests.broker.waiting import eventually
+from tests.scheduler.world import a_process, a_world, reports
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+    from pathlib import Path
 
     from broker.interface import Commit, Record, TopicPartition
 
@@ -162,3 +165,26 @@ async def test_a_task_that_failed_ends_it(world: World) -> None:
     await world.pass_by(2)
     with pytest.raises(ZeroDivisionError):
         await running
+
+
+@pytest.mark.parametrize("call", ["partitions", "subscribe"])
+async def test_a_broker_that_goes_away_before_the_group_is_joined_is_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: str
+) -> None:
+    monkeypatch.setattr("broker.startup.FIRST_WAIT_SECONDS", 0.01)
+    async with a_world(tmp_path, reports()) as world:
+        there, does = asyncio.Event(), getattr(EmbeddedBroker, call)
+
+        async def away(broker: EmbeddedBroker, *arguments: object) -> object:
+            if not there.is_set():
+                raise Unavailable("it is away")
+            return await does(broker, *arguments)
+
+        monkeypatch.setattr(EmbeddedBroker, call, away)
+        async with world.scheduling() as stopped:
+            await eventually(lambda: stopped.health.reasons().get("broker") == "it is away", "readiness says why")
+        async with world.scheduling() as process:
+            await eventually(lambda: process.health.reasons().get("broker") == "it is away", "readiness says why")
+            there.set()
+            assert (await world.until(lambda state: state.succeeded)).reason == ""
+            assert process.health.reasons() == {}
