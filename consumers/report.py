@@ -141,7 +141,7 @@ class Report:
         else:
             self._metrics.forwarder_paused.labels(self._storefront, reason).set(1)
             # No probe ends what somebody wants.
-            probe = {"probe_in_seconds": round(rest_seconds, 1)} if math.isfinite(rest_seconds) else {}
+            probe = {"probe_in_seconds": round(max(0.0, rest_seconds), 1)} if math.isfinite(rest_seconds) else {}
             self._log.warning("storefront rests", storefront=self._storefront, reason=reason, **probe)
         self._reason = reason
 

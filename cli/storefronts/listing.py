@@ -14,6 +14,7 @@ from broker.spool.left import left
 from cli import log, screen
 from cli.options import json_option, with_settings
 from cli.printable import printable, printable_json
+from cli.storefronts.resting import WORDS, ask
 from consumers.audit import balance
 from consumers.brake import DEAD_LETTER_LIMIT, MANUAL
 from consumers.letter_index import LetterIndex
@@ -32,19 +33,29 @@ _NUMBERS: Final = 2
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """A storefront as it stands. `dead_letters`: those that nobody settled; `waiting`: None before its topic exists."""
+    """A storefront as it stands. `dead_letters`: those that nobody settled; `waiting`: None before its topic exists.
+
+    `told_by`: the forwarder that told whether it rests by itself, and for what (`rests_for`); None when none did.
+    """
 
     name: str
     command: StorefrontCommand
     waiting: int | None
     dead_letters: int
+    told_by: str | None = None
+    rests_for: str | None = None
 
     @property
     def paused_for(self) -> str | None:
-        """Why its forwarding rests by will; None when it does not."""
+        """Why its forwarding is held back by will; None when it is not."""
         if self.command.state == "paused":
             return MANUAL
         return None if self.command.parked is None else DEAD_LETTER_LIMIT
+
+    @property
+    def reason(self) -> str | None:
+        """Why its forwarding does not go on, as the metrics name it; None when it does as far as anybody knows."""
+        return self.paused_for or self.rests_for
 
     @property
     def state(self) -> str:
@@ -52,7 +63,9 @@ class View:
         if self.paused_for == MANUAL:
             why = f": {self.command.why}" if self.command.why else ""
             return (f"paused by {self.command.by}" if self.command.by else "paused") + why
-        return "active" if self.paused_for is None else "parked: too many dead letters"
+        if self.paused_for is not None:
+            return "parked: too many dead letters"
+        return "active" if self.rests_for is None else f"rests: {WORDS[self.rests_for]}"
 
     @property
     def since(self) -> str | None:
@@ -79,10 +92,11 @@ class View:
 def command(settings: Settings, *, as_json: bool) -> None:
     """Print how the forwarding of each storefront does.
 
-    Whether somebody holds it back, how many events wait, how many dead letters are not settled. It can be asked while no
-    forwarder runs; why a storefront rests by itself (quota, an outage) is in the forwarder's log and metrics.
+    Whether somebody holds it back, how many events wait, how many dead letters are not settled: as it stands in the log now,
+    also while no forwarder runs. Whether it rests by itself (quota, an outage) is asked of the forwarder on this machine;
+    others tell it in their log and metrics.
     """
-    found = asyncio.run(views(settings))
+    found, silent = asyncio.run(views(settings))
     if as_json:
         for each in found:
             click.echo(printable_json(data(each)))
@@ -94,17 +108,35 @@ def command(settings: Settings, *, as_json: bool) -> None:
             console.print(printable(f"{each.name}: {each.why}"), style="red", soft_wrap=True)
             console.print(f"{each.name}: `sluice storefronts resume {each.name}` goes on", style="red", soft_wrap=True)
 
+    if silent:
+        where = " or ".join(silent)
+        click.echo(f"no forwarder answers at {where}: whether one rests by itself is in its log and metrics", err=True)
 
-async def views(settings: Settings) -> list[View]:
-    """Return the configured storefronts as they stand, in their order. Raises BrokerError, OperatorError."""
+
+async def views(settings: Settings) -> tuple[list[View], list[str]]:
+    """Return the configured storefronts as they stand, in their order; and where a forwarder was looked for, if none was found.
+
+    Raises BrokerError, OperatorError.
+    """
     async with log.opened(settings) as broker:
         commands = await read_commands(broker)
         waiting = await _waiting(broker, settings)
         letters = await _dead_letters(broker)
-    return [
-        View(each.name, commands.get(each.name, StorefrontCommand()), waiting.get(each.name), letters.get(each.name, 0))
-        for each in settings.storefronts
-    ]
+    told, silent = await ask(settings)
+    found = []
+    for each in settings.storefronts:
+        knows = told is not None and each.name in told.reasons
+        found.append(
+            View(
+                each.name,
+                commands.get(each.name, StorefrontCommand()),
+                waiting.get(each.name),
+                letters.get(each.name, 0),
+                told.url if told is not None and knows else None,
+                told.reasons[each.name] if told is not None and knows else None,
+            )
+        )
+    return found, [] if told is not None else silent
 
 
 async def _dead_letters(broker: Broker) -> dict[str, int]:
@@ -144,7 +176,7 @@ def table(found: list[View]) -> Table:
             "-" if each.waiting is None else f"{each.waiting:,}",
             f"{each.dead_letters:,}",
         )
-        style = {MANUAL: "yellow", DEAD_LETTER_LIMIT: "bold red"}.get(each.paused_for or "")
+        style = None if each.reason is None else {DEAD_LETTER_LIMIT: "bold red"}.get(each.reason, "yellow")
         drawn.add_row(*map(printable, cells), style=style)
     return drawn
 
@@ -154,12 +186,13 @@ def data(view: View) -> dict[str, object]:
     parked = view.command.parked
     return {
         "storefront": view.name,
-        "state": "active" if view.paused_for is None else "paused",
-        "reason": view.paused_for,
+        "state": "paused" if view.paused_for is not None else "resting" if view.rests_for is not None else "active",
+        "reason": view.reason,
         "by": view.command.by or None,
         "why": view.command.why or None,
         "since": view.since,
         "error": None if parked is None else parked.error,
         "waiting": view.waiting,
         "dead_letters": view.dead_letters,
+        "told_by": view.told_by,
     }

@@ -6,7 +6,7 @@ import asyncio
 import getpass
 import socket
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 from uuid import uuid4
 
 import click
@@ -14,10 +14,11 @@ from msgspec.structs import replace
 
 from broker.startup import require
 from cli import log
+from cli.exports.names import no_such
 from cli.options import with_settings
+from cli.printable import printable
 from consumers.steering import change
 from runtime.clock import SystemClock
-from runtime.errors import OperatorError
 from schemas.commands import StorefrontCommand
 from schemas.topics import commands_spec
 
@@ -25,12 +26,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from runtime.settings import Settings
-
-
-class NoSuchStorefront(OperatorError):
-    """The command line names a storefront that is not configured."""
-
-    exit_code: ClassVar[int] = 2
 
 
 @click.command
@@ -51,7 +46,13 @@ def pause(settings: Settings, names: Sequence[str], *, why: str) -> None:
             return command
         return replace(command, state="paused", by=_who(), why=why, since=since)
 
-    asyncio.run(_change(settings, names, paused, "paused"))
+    def done(before: StorefrontCommand) -> str:
+        if before.state != "paused":
+            return "paused"
+        what_for = f": {before.why}" if before.why else ""
+        return f"was paused already, by {before.by or 'somebody'} at {before.since or 'some time'}{what_for}"
+
+    asyncio.run(_change(settings, names, paused, done))
 
 
 @click.command
@@ -64,26 +65,43 @@ def resume(settings: Settings, names: Sequence[str]) -> None:
     """
     known(settings, names)
     nonce = uuid4().hex
-    asyncio.run(_change(settings, names, lambda _: StorefrontCommand(resume=nonce), "resumed"))
+
+    def done(before: StorefrontCommand) -> str:
+        if before.parked is not None:
+            return "resumed; its dead letters are counted anew"
+        return "resumed" if before.state == "paused" else "was not paused; its dead letters are counted anew"
+
+    asyncio.run(_change(settings, names, lambda _: StorefrontCommand(resume=nonce), done))
 
 
 def known(settings: Settings, names: Sequence[str]) -> None:
-    """Take note that these storefronts are configured. Raises NoSuchStorefront, which names those that are."""
+    """Take note that these storefronts are configured. Raises Misused, which says what was probably meant."""
     there = [each.name for each in settings.storefronts]
     for name in names:
         if name not in there:
-            raise NoSuchStorefront(f"no storefront is called {name}; there are: {', '.join(there)}")
+            raise no_such("storefront", name, there)
 
 
 async def _change(
-    settings: Settings, names: Sequence[str], changed: Callable[[StorefrontCommand], StorefrontCommand], done: str
+    settings: Settings,
+    names: Sequence[str],
+    changed: Callable[[StorefrontCommand], StorefrontCommand],
+    done: Callable[[StorefrontCommand], str],
 ) -> None:
+    """Change them one after the other, and tell `done` of what stood there before."""
+    before = StorefrontCommand()
+
+    def noted(present: StorefrontCommand) -> StorefrontCommand:
+        nonlocal before
+        before = present
+        return changed(present)
+
     async with log.opened(settings) as broker:
         spec = commands_spec(settings.broker.partitions)
         require(await broker.ensure_topics([spec], create=settings.broker.create_topics))
         for name in dict.fromkeys(names):
-            await change(broker, name, changed)
-            click.echo(f"{name}: {done}")
+            await change(broker, name, noted)
+            click.echo(printable(f"{name}: {done(before)}"))
 
 
 def _who() -> str:

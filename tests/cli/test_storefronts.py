@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from threading import Thread
 from typing import TYPE_CHECKING
 
 import pytest
+from prometheus_client import generate_latest
 
 from broker.interface import Commit, TopicPartition
 from cli import main as command_line
+from cli.storefronts.resting import WORDS
+from consumers.brake import DEAD_LETTER_LIMIT, MANUAL
 from consumers.steering import change, read_commands
 from consumers.tally import Tally
+from runtime.metrics import PAUSE_REASONS, Metrics
 from schemas.commands import Parked, StorefrontCommand, storefront_key
 from schemas.topics import COMMANDS, FORWARDER_GROUP, partition_of
 from tests.cli.events import commit, log_of, publish
@@ -18,7 +24,7 @@ from tests.cli.letters import bury
 from tests.cli.sluice import Done, Installation, install
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
 TOPIC = "ecommerce.events.shop"
@@ -50,12 +56,17 @@ def commands(sluice: Installation) -> dict[str, StorefrontCommand]:
     return asyncio.run(read())
 
 
+def first_since(sluice: Installation) -> str:
+    return commands(sluice)["shop"].since
+
+
 def test_a_storefront_is_paused_and_resumed_and_says_by_whom(
     sluice: Installation, storefronts: Callable[..., Done]
 ) -> None:
     assert storefronts("pause", "shop", "--why", "they move") == Done(0, "shop: paused\n", "")
     first = commands(sluice)["shop"]
-    storefronts("pause", "shop")
+    already = f"shop: was paused already, by {commands(sluice)['shop'].by} at {first_since(sluice)}: they move\n"
+    assert storefronts("pause", "shop", "--why", "no") == Done(0, already, "")
     assert commands(sluice)["shop"] == first, "who paused it first did"
     [row] = storefronts("list", "--json").objects()
     assert (row["state"], row["reason"], row["by"], row["since"]) == ("paused", "manual", first.by, first.since)
@@ -63,6 +74,7 @@ def test_a_storefront_is_paused_and_resumed_and_says_by_whom(
     assert row["why"] == "they move"
     assert f"paused by {first.by}: they move" in storefronts("list").out
     assert storefronts("resume", "shop") == Done(0, "shop: resumed\n", "")
+    assert storefronts("resume", "shop").out == "shop: was not paused; its dead letters are counted anew\n"
     [row] = storefronts("list", "--json").objects()
     assert (row["state"], row["reason"], row["by"], row["since"]) == ("active", None, None, None)
 
@@ -92,6 +104,7 @@ def test_the_list_tells_what_waits_what_is_dead_and_why_it_is_parked(
             "error": "items is required",
             "waiting": 3,
             "dead_letters": 1,
+            "told_by": None,
         }
     ]
     heading, row, why, cure = storefronts("list").out.splitlines()
@@ -99,14 +112,14 @@ def test_the_list_tells_what_waits_what_is_dead_and_why_it_is_parked(
     assert " ".join(row.split()) == "shop parked: too many dead letters 2026-01-02T03:04:05Z 3 1"
     assert why == ('shop: 101 dead letters among the last 1,000 events, 7 in a row; the last one: "items is required"')
     assert cure == "shop: `sluice storefronts resume shop` goes on"
-    storefronts("resume", "shop")
+    assert storefronts("resume", "shop").out == "shop: resumed; its dead letters are counted anew\n"
     assert commands(sluice)["shop"].parked is None
 
 
 @pytest.mark.parametrize("command", ["pause", "resume"])
 def test_a_name_that_nobody_has_is_told_with_those_there_are(storefronts: Callable[..., Done], command: str) -> None:
     assert storefronts(command, "shop", "shoe") == Done(
-        2, "", "sluice: no storefront is called shoe; there are: shop\n"
+        2, "", "sluice: no storefront is called shoe; did you mean shop?\n"
     )
 
 
@@ -114,6 +127,58 @@ def test_where_nothing_ever_ran_everything_is_active(storefronts: Callable[..., 
     [row] = storefronts("list", "--json").objects()
     assert (row["state"], row["waiting"], row["dead_letters"]) == ("active", None, 0)
     assert storefronts("list").out.splitlines()[1].split() == ["shop", "active", "-", "-", "0"]
+
+
+@pytest.fixture
+def admin(sluice: Installation) -> Iterator[Callable[[str], None]]:
+    """Something that serves a page of metrics where the forwarder's are."""
+    page = b""
+
+    class Page(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(page)
+
+        def log_message(self, *_: object) -> None:
+            """Tell nobody."""
+
+    def say(text: str) -> None:
+        nonlocal page
+        page = text.encode()
+
+    with HTTPServer(("127.0.0.1", sluice.ports["admin"]), Page) as server:
+        thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
+        thread.start()
+        yield say
+        server.shutdown()
+        thread.join()
+
+
+def test_the_list_tells_what_a_forwarder_on_this_machine_rests_for(
+    sluice: Installation, storefronts: Callable[..., Done], admin: Callable[[str], None]
+) -> None:
+    metrics = Metrics()
+    metrics.initialise_forwarder(["shop"])
+    admin(generate_latest(metrics.registry).decode())
+    [row] = storefronts("list", "--json").objects()
+    assert (row["state"], row["reason"], row["told_by"]) == ("active", None, sluice.url("admin"))
+
+    metrics.forwarder_paused.labels("shop", "quota").set(1)
+    admin(generate_latest(metrics.registry).decode())
+    [row] = storefronts("list", "--json").objects()
+    assert (row["state"], row["reason"]) == ("resting", "quota")
+    done = storefronts("list")
+    assert "rests: the API's quota is used up" in done.out
+    assert done.err == ""
+
+    admin("<html>")
+    nobody = f"no forwarder answers at {sluice.url('admin')}: whether one rests by itself is in its log and metrics\n"
+    assert storefronts("list").err == nobody
+
+
+def test_whatever_a_forwarder_may_rest_for_has_words() -> None:
+    assert WORDS.keys() == set(PAUSE_REASONS) - {MANUAL, DEAD_LETTER_LIMIT}
 
 
 def test_a_command_that_cannot_be_read_is_named(sluice: Installation, storefronts: Callable[..., Done]) -> None:
