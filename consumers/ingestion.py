@@ -14,6 +14,7 @@ from multidict import CIMultiDict
 from yarl import URL
 
 from consumers.outcomes import Answer, NoAnswer
+from runtime.resolver import Resolver
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -36,8 +37,7 @@ _USER_AGENT: Final = f"sluice/{version('sluice-gateway')}"
 _LINE_END: Final = re.compile(r"[\r\n\0]")
 _SWITCHING_PROTOCOLS: Final = 101
 _FIRST_FINAL: Final = 200
-# What a name, a network or a server can do wrong; a host name that is none raises UnicodeError.
-_FAILURES: Final = (aiohttp.ClientError, HttpProcessingError, OSError, UnicodeError)
+_FAILURES: Final = (aiohttp.ClientError, HttpProcessingError, OSError)
 
 
 class Ingestion:
@@ -81,7 +81,7 @@ class Ingestion:
 
     async def start(self) -> None:
         """Get ready; nothing is connected yet."""
-        self._connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=IDLE_SECONDS)
+        self._connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=IDLE_SECONDS, resolver=Resolver())
         # Says where to, and how, connections are wanted; it is never sent.
         self._wanted = aiohttp.ClientRequest("POST", self._url, loop=asyncio.get_running_loop())
         self._session = aiohttp.ClientSession(
@@ -169,7 +169,7 @@ class Ingestion:
         except TimeoutError:
             return NoAnswer(timed_out=True, sent=True, words=self._too_late(sent=True))
         except _FAILURES as error:
-            never = isinstance(error, aiohttp.ClientConnectorError | aiohttp.InvalidURL | UnicodeError)
+            never = isinstance(error, aiohttp.ClientConnectorError | aiohttp.InvalidURL)
             return NoAnswer(timed_out=False, sent=not never, words=_words(error))
 
     def _too_late(self, *, sent: bool) -> str:
@@ -198,8 +198,6 @@ def _words(error: Exception) -> str:
     """Return what went wrong, in an operator's words where aiohttp's are not."""
     if isinstance(error, aiohttp.ServerDisconnectedError):
         return "the connection was closed before there was an answer"
-    if isinstance(error, UnicodeError):
-        return "the url's host is no host name"
     if isinstance(error, HttpProcessingError):
         return "what came is not HTTP: " + " ".join(error.message.split())
     return " ".join(str(error).split()) or type(error).__name__

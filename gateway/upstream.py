@@ -13,6 +13,7 @@ from yarl import URL
 from gateway.backlog import seconds
 from gateway.errors import Refusal
 from gateway.hop import answer_headers
+from runtime.resolver import Resolver
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -122,7 +123,9 @@ class Upstream:
         if self._session is None:
             limits = self._limits
             self._session = aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(limit=limits.at_once, keepalive_timeout=_KEEP_ALIVE_SECONDS),
+                connector=aiohttp.TCPConnector(
+                    limit=limits.at_once, keepalive_timeout=_KEEP_ALIVE_SECONDS, resolver=Resolver()
+                ),
                 cookie_jar=aiohttp.DummyCookieJar(),
                 timeout=aiohttp.ClientTimeout(
                     total=None, connect=limits.connect_seconds, sock_read=limits.silent_seconds

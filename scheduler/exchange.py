@@ -14,6 +14,7 @@ import orjson
 from multidict import CIMultiDict
 from yarl import URL
 
+from runtime.resolver import Resolver
 from scheduler.body import Body
 from scheduler.errors import ExportRefused, Retryable
 from scheduler.gunzip import Gunzip
@@ -65,7 +66,8 @@ class Request:
 
 def vendor_session() -> aiohttp.ClientSession:
     """Return a session for all accounts: no account's connections wait for another's, and none gets another's cookies."""
-    return aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0), cookie_jar=aiohttp.DummyCookieJar())
+    connector = aiohttp.TCPConnector(limit=0, resolver=Resolver())
+    return aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar())
 
 
 class Exchange:
