@@ -124,8 +124,6 @@ async def test_the_successor_of_a_killed_forwarder_sends_nothing_again_that_was_
 ) -> None:
     town = await builder.town(partitions=1)
     [role, _] = roles
-    # Under its own name it has its partition back at once.
-    role.within = ["env", "SLUICE_FORWARDER__INSTANCE=steady"]
     await asyncio.to_thread((tmp_path / "sluice.toml").write_text, configuration(town))
     town.sink.answer = lambda got: Say(500) if "a0" in got.names else OK
     role.start()
@@ -152,7 +150,7 @@ async def test_the_successor_of_a_killed_forwarder_sends_nothing_again_that_was_
     async def settled() -> bool:
         return (await town.balance()).waiting == 0
 
-    await eventually(settled)
+    await eventually(settled, seconds=40)
     assert [name for names in town.sink.names[before:] for name in names] == ["a0", "a1"]
     balance = await town.balance()
     assert (balance.delivered, balance.unaccounted) == (len(others) + 2, 0)
