@@ -43,6 +43,10 @@ class Lane:
         # When how much had been read: pairs of the count of all records ever added and the moment.
         self._arrivals: deque[tuple[int, float]] = deque()
         self._added = 0
+        # What is light is not weighed: any `max_events` of what waits find room. To look at each value once more, when it has grown
+        # cold, takes longer than everything else that is done with it here.
+        self._lightest_heavy = (max_bytes - BODY_OVERHEAD) // max_events
+        self._is_heavy = False
         self._ready_bytes = 0
         # A key is here while a batch in flight holds it (that batch), or while what was parked for it awaits its turn (`_NO_BATCH`).
         self._holders: dict[bytes, Batch] = {}
@@ -71,12 +75,12 @@ class Lane:
         seconds on a monotonic clock.
         """
         values = [record.value or b"" for record in records]
-        size = sum(map(len, values))
-        unfinished = self._trackers[partition].add(records, size)
+        sizes = list(map(len, values))
+        unfinished = self._trackers[partition].add(records, sum(sizes))
         if unfinished is not records:
             records = unfinished
             values = [record.value or b"" for record in records]
-            size = sum(map(len, values))
+            sizes = list(map(len, values))
         if not records:
             return 0
         # Of nearly all records the first bytes and the last header say that they are nothing special. Fresh from the log the
@@ -94,7 +98,11 @@ class Lane:
         self._ready.extend(records)
         self._added += len(records)
         self._arrivals.append((self._added, now))
-        self._ready_bytes += size + COMMA * len(records)
+        if self._is_heavy:
+            self._ready_bytes += sum(sizes) + COMMA * len(records)
+        elif max(sizes) + COMMA > self._lightest_heavy:
+            self._is_heavy = True
+            self._ready_bytes = _size(self._ready)
         return len(records)
 
     def due_at(self) -> float | None:
@@ -103,7 +111,8 @@ class Lane:
         It is long past when there is enough for a full batch, or when parked records have come back: those
         have waited already.
         """
-        if self._returning or len(self._ready) >= self._max_events or self._ready_bytes >= self._max_bytes:
+        enough = len(self._ready) >= self._max_events or (self._is_heavy and self._ready_bytes >= self._max_bytes)
+        if enough or self._returning:
             return float("-inf")
         return self._arrivals[0][1] + self._max_wait if self._ready else None
 
@@ -119,6 +128,8 @@ class Lane:
             batch.replays = not self._replays.isdisjoint(places)
             self._replays -= places
             self._deletions -= places
+        if not self._ready and not self._parked:
+            self._is_heavy = False
         return batch if batch.records else None
 
     def release(self, batch: Batch) -> None:
@@ -148,7 +159,8 @@ class Lane:
         self._trackers = {number: tracker for number, tracker in self._trackers.items() if number not in gone}
         oldest = self._arrivals[0][1] if self._arrivals else 0.0
         self._ready = deque(record for record in self._ready if record.partition not in gone)
-        self._ready_bytes = _size(self._ready)
+        if self._is_heavy:
+            self._ready_bytes = _size(self._ready)
         self._arrivals = deque([(self._added, oldest)] if self._ready else [])
         for key, parked in list(self._parked.items()):
             parked[:] = [record for record in parked if record.partition not in gone]
@@ -178,8 +190,8 @@ class Lane:
             parked = waiting[key]
             count = len(parked)
             # Nearly always there is place for all of it.
-            size = _size(parked) if count <= free and not self._deletions else _WHOLE_BATCH
-            if size > room:
+            size = _size(parked) if self._is_heavy else 0
+            if count > free or size > room or self._deletions:
                 count, size = self._fitting(parked, free, room, anything=bool(taken))
                 if count == 0:
                     break
@@ -210,13 +222,13 @@ class Lane:
     def _take_ready(self, batch: Batch, room: int) -> None:
         """Take records as they were read, parking those whose key is held, until the batch is full."""
         ready, holders, waiting = self._ready, self._holders, self._parked
-        taken, keys, has_deletions = batch.records, batch.keys, bool(self._deletions)
+        taken, keys, is_heavy, has_deletions = batch.records, batch.keys, self._is_heavy, bool(self._deletions)
         free = self._max_events - len(taken)
         gone = 0
         while free and ready:
             record = ready.popleft()
             key = record.key
-            size = len(record.value or b"") + COMMA
+            size = len(record.value or b"") + COMMA if is_heavy else 0
             holder = None if key is None else holders.get(key)
             if key is not None and holder is not None and holder is not batch:
                 if (parked := waiting.get(key)) is not None:

@@ -210,6 +210,8 @@ class World:
     def __init__(self, seed: int, keys: int, max_events: int) -> None:
         self.chance = seeded(seed)
         self.keys = keys
+        # Any batch full of the light ones fits.
+        self.sizes = self.chance.choice(((2, 20), (2, 20, 20, 20, 500), (2, 40, 500)))
         self.max_events = max_events
         self.max_bytes = 400
         self.lane = Lane(max_events=max_events, max_bytes=self.max_bytes, max_wait=WAIT)
@@ -240,7 +242,7 @@ class World:
             key = self.chance.randrange(self.keys)
             # As in production, a key always lives in the same partition.
             name = None if key == 0 else b"%d-%d" % (partition, key)
-            value = b"x" * self.chance.choice((2, 40, 500))
+            value = b"x" * self.chance.choice(self.sizes)
             log.append(record(len(log), name, value, partition=partition))
 
     def read(self) -> None:
