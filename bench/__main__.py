@@ -24,9 +24,7 @@ from bench.portfolio import Portfolio
 from bench.table import show
 from tests.kafka.cluster import KafkaCluster
 
-PARTS = ("gateway", "peers", "forwarder", "exports")
-LONG_PARTS = ("backlog",)
-"""Measured only when asked for: they take minutes."""
+PARTS = ("gateway", "peers", "forwarder", "backlog", "exports")
 LATENCY_MS = 50
 WIDTH = 150
 """Columns of the tables where there is no terminal to ask."""
@@ -36,11 +34,9 @@ WIDTH = 150
 @click.option("--seconds", default=4.0, show_default=True, help="Length of one load.")
 @click.option("--rounds", default=3, show_default=True, help="Loads of each kind, in alternation; medians are shown.")
 @click.option("--events", default=600_000, show_default=True, help="The forwarder's backlog.")
-@click.option("--long", default=5_000_000, show_default=True, help="Events in `--only backlog`.")
+@click.option("--long", default=5_000_000, show_default=True, help="Events of the large backlog.")
 @click.option("--connections", default=100, show_default=True, help="Of the load with single events.")
-@click.option(
-    "--only", type=click.Choice(PARTS + LONG_PARTS), multiple=True, help="What to measure; without, all but backlog."
-)
+@click.option("--only", type=click.Choice(PARTS), multiple=True, help="What to measure; without, all.")
 @click.option("--every", default="30s", show_default=True, help="Exports: the interval, or a cron expression.")
 @click.option("--concurrency", default=4, show_default=True, help="Exports: of each account, of which there are 50.")
 def main(  # one parameter for each option

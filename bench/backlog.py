@@ -76,10 +76,11 @@ def measure_long_backlog(place: Place, directory: Path, *, events: int) -> list[
     first = _between(samples, events * TENTH / 10, events * TENTH)
     last = _between(samples, events * (1 - TENTH), events)
     name = f"forwarder on {place.name}, {events:,} events"
+    baselines = [("bare consumer loop", bare)] if bare else []
     return [
-        *(Row("bare consumer loop", bare) for _ in bare),
-        Row(f"{name}: first tenth", [first], peak_mb=start),
-        Row(f"{name}: last tenth", [last], [("first tenth", [first])], peak),
+        *(Row("bare consumer loop", [each]) for each in bare),
+        Row(f"{name}: first tenth", [first], baselines, start),
+        Row(f"{name}: last tenth", [last], [*baselines, ("first tenth", [first])], peak),
     ]
 
 
@@ -113,7 +114,8 @@ def _between(samples: Sequence[_Sample], first: float, last: float) -> Run:
     begin = next(each for each in samples if each.delivered >= first)
     end = next(each for each in samples if each.delivered >= last)
     counted = end.delivered - begin.delivered
-    return Run(counted / (end.moment - begin.moment), counted / (end.used - begin.used))
+    seconds, used = end.moment - begin.moment, end.used - begin.used
+    return Run(counted / seconds, counted / used, used / seconds)
 
 
 def _delivered(place: Place) -> float:
