@@ -118,7 +118,7 @@ async def test_two_forwarders_killed_in_turn_lose_nothing_and_keep_order(
     assert letters == POISON
 
 
-@pytest.mark.timeout(60)
+@pytest.mark.timeout(180)
 async def test_the_successor_of_a_killed_forwarder_sends_nothing_again_that_was_finished_behind_a_stuck_key(
     builder: Builder, roles: list[Role], tmp_path: Path
 ) -> None:
