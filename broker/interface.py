@@ -344,6 +344,10 @@ class Broker(ABC):
     async def committed(self, group: str, topics: Collection[str]) -> Mapping[TopicPartition, Commit | None]:
         """Where the group stands in every partition of these topics; None without a commit. Raises UnknownTopic."""
 
+    @abstractmethod
+    async def members(self, group: str) -> int:
+        """How many members a group has; one that died without leaving may count for its session. Raises Unavailable."""
+
     async def __aenter__(self) -> Self:
         """Start."""
         await self.start()

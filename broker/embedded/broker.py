@@ -14,6 +14,7 @@ from broker.embedded.database import create_files, transaction
 from broker.embedded.directory import DataDirectory, LogFile
 from broker.embedded.fetch import Wanted, fetch
 from broker.embedded.joining import join_group
+from broker.embedded.living import count_living
 from broker.embedded.offsets import places
 from broker.embedded.parts import Parts
 from broker.embedded.publisher import EmbeddedPublisher
@@ -179,6 +180,12 @@ class EmbeddedBroker(Broker):
             commits = {partition: place.commit for partition, place in its_places.items()}
             found.update(_by_name(topic, commits))
         return found
+
+    async def members(self, group: str) -> int:
+        """As the interface says. Of a group with topics of both files each member is in both."""
+        session, wake = self._parts.timing.session_timeout, self._directory.wake
+        count = partial(count_living, group=group, clock=self._parts.clock, session_timeout=session, wake=wake)
+        return max([await self._parts.readers.run(file, count) for file in LogFile])
 
     async def partition_ids(self) -> Mapping[str, tuple[int, ...]]:
         """Return the topics of events there are, each with what the log knows its partitions by, in the order of their numbers."""

@@ -10,9 +10,10 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from broker.embedded.database import connect, explain, transaction
+from broker.embedded.living import is_gone
 from broker.embedded.offsets import Place, places
 from broker.embedded.roster import Roster
-from broker.embedded.wake import GROUPS, is_dead
+from broker.embedded.wake import GROUPS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
@@ -210,9 +211,7 @@ class Membership:
         """Say whether a member that was read just now has to go."""
         if row.id == self._member:
             return False
-        # After a restart of the machine the clock begins anew: what is ahead of it is from before.
-        silent = not 0 <= self._clock.monotonic() - row.heartbeat <= self._timing.session_timeout
-        return silent or is_dead(self._wake_directory, row.wake)
+        return is_gone(row, self._clock.monotonic(), self._timing.session_timeout, self._wake_directory)
 
     def _note(self, member: int, lost: set[int], surplus: set[int], now: float) -> None:
         """Add to what the owner has not asked for yet; the session lasts from `now`."""

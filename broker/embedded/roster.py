@@ -29,6 +29,14 @@ class Plan(NamedTuple):
     wanted: dict[int, int]
 
 
+def rows_of(connection: sqlite3.Connection, group: str) -> list[Row]:
+    """Return the members of `group`, those among them that died. May raise sqlite3.Error."""
+    rows = connection.execute(
+        "SELECT id, topics, wake, heartbeat FROM members WHERE consumer_group = ? ORDER BY id", (group,)
+    ).fetchall()
+    return [Row(member, tuple(json.loads(topics)), wake, heartbeat) for member, topics, wake, heartbeat in rows]
+
+
 class Roster:
     """One group in one file. Its methods run in their caller's transactions, and may raise sqlite3.Error."""
 
@@ -54,10 +62,7 @@ class Roster:
 
     def plan(self, is_gone: Callable[[Row], bool]) -> Plan:
         """Return what is and what should be, without the members that are gone. All in one read, if called in a transaction."""
-        rows = self._connection.execute(
-            "SELECT id, topics, wake, heartbeat FROM members WHERE consumer_group = ? ORDER BY id", (self._group,)
-        ).fetchall()
-        members = [Row(member, tuple(json.loads(topics)), wake, heartbeat) for member, topics, wake, heartbeat in rows]
+        members = rows_of(self._connection, self._group)
         gone = [row.id for row in members if is_gone(row)]
         staying = [row for row in members if row.id not in gone]
         owners = {partition: member for partition, member in self._leases().items() if member not in gone}

@@ -157,6 +157,17 @@ class Admin:
 
         return await self.ask(f"where group {group} stands", question) if asked else {}
 
+    async def members(self, group: str) -> int:
+        """Return how many members `group` has; none where nobody ever joined it."""
+
+        async def question(clients: Clients) -> int:
+            ((code, _, _, _, _, members, *_),) = (await clients.admin.describe_consumer_groups([group]))[0].groups
+            if code:
+                raise for_code(code)(group)
+            return len(members)
+
+        return await self.ask(f"who is in group {group}", question)
+
     async def ask(self, what: str, question: Callable[[Clients], Awaitable[_Answer]]) -> _Answer:
         """Put a question until it is answered. `what` completes "Kafka at … cannot tell …". Raises Unavailable, and what
         the question raises of our own.

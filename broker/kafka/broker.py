@@ -169,6 +169,10 @@ class KafkaBroker(Broker):
         """Return where a group stands; see the interface. Raises UnknownTopic, Unavailable."""
         return await self._admin.committed(group, await self._all(topics))
 
+    async def members(self, group: str) -> int:
+        """Return how many are in a group; see the interface. Raises Unavailable."""
+        return await self._admin.members(group)
+
     async def _all(self, topics: Collection[str]) -> list[TopicPartition]:
         found = await self._admin.find(topics)
         return [TopicPartition(topic, each.partition) for topic, partitions in found.items() for each in partitions]

@@ -113,7 +113,7 @@ async def backfill(desk: Desk, name: str, asked: Period, console: Console, *, wa
     click.echo(f"{name}: backfill of {asked} {'asked for' if ours.id == new.id else 'is asked for already'}")
     if not wait:
         if await desk.unheeded({name: lambda state: ours.id in state.backfills}):
-            desk.hint()
+            await desk.hint([name])
         return 0
     cancels = {wanted.cancel, "" if state is None else state.cancel}
     return await _ended(desk, History(name, ours, cancels), console)
@@ -123,7 +123,7 @@ async def _ended(desk: Desk, history: History, console: Console) -> int:
     """Show how far the backfill is until it ends; return the exit code."""
     patience, book = Patience(desk), desk.watch.book
     while (outcome := history.judge(book)) is None and not history.is_obeyed:
-        await patience.step(obeyed=False)
+        await patience.step([history.export])
     if outcome is None:
         outcome = await _shown(desk, history, console)
     click.echo(f"{history.export}: {outcome.text}")

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import signal
 import sys
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Final, NoReturn
 
 import click
@@ -15,10 +17,10 @@ from broker.startup import require
 from cli import log
 from cli.exports.book import Watch, watching
 from cli.exports.steering import Steering
-from schemas.topics import LEDGER, commands_spec, ledger_spec, partition_of
+from schemas.topics import LEDGER, SCHEDULER_GROUP, commands_spec, ledger_spec, partition_of
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
+    from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 
     from broker.interface import Broker
     from runtime.settings import ExportSettings, Settings
@@ -27,9 +29,10 @@ if TYPE_CHECKING:
 
 PATIENCE: Final = 5.0
 """For how many seconds nobody need obey: an owner does so at once, a new one once it has taken over."""
-HINT: Final = (
-    "no scheduler obeyed within {seconds:g} s; what is wanted stays written until one does: "
-    "is `sluice scheduler` running, with this configuration?"
+HINT: Final = "no scheduler obeyed within {seconds:g} s; what is wanted stays written until one does: {whose}"
+_NONE: Final = "none is a member of the group {group}; start `sluice scheduler`, with this configuration"
+_SOME: Final = (
+    "{members} in the group {group}, and the owner of {accounts} should have; does it run with this configuration?"
 )
 
 
@@ -49,10 +52,14 @@ class Wish:
 
 @dataclass(frozen=True, slots=True)
 class Desk:
-    """The ledger to look at and the commands to change. `patience`: after how many seconds without obedience that is told."""
+    """The ledger to look at and the commands to change. `accounts`: of each export; `schedulers` asks how many there are. `patience`:
+    after how many seconds without obedience that is told.
+    """
 
     watch: Watch
     steering: Steering
+    accounts: Mapping[str, str]
+    schedulers: Callable[[], Awaitable[int]]
     patience: float = PATIENCE
 
     async def change(self, export: str, change: Callable[[ExportCommand], ExportCommand]) -> ExportCommand:
@@ -69,7 +76,7 @@ class Desk:
         for name in names:
             click.echo(f"{name}: {wish.asked if name in unheeded else wish.done}")
         if unheeded:
-            self.hint()
+            await self.hint(unheeded)
         return 0
 
     async def unheeded(self, wanted: Mapping[str, Callable[[ExportState], bool]]) -> list[str]:
@@ -83,9 +90,19 @@ class Desk:
                 return unheeded
         return []
 
-    def hint(self) -> None:
-        """Tell that nobody obeys."""
-        click.echo(f"sluice: {HINT.format(seconds=self.patience)}", err=True)
+    async def hint(self, names: Iterable[str]) -> None:
+        """Tell that nobody obeys for these exports, and who should. Raises BrokerError."""
+        found = await self.schedulers()
+        if found:
+            accounts = sorted({self.accounts[name] for name in names})
+            whose = _SOME.format(
+                members="one is" if found == 1 else f"{found} are",
+                group=SCHEDULER_GROUP,
+                accounts=f"the account{'s' if len(accounts) > 1 else ''} {', '.join(accounts)}",
+            )
+        else:
+            whose = _NONE.format(group=SCHEDULER_GROUP)
+        click.echo(f"sluice: {HINT.format(seconds=self.patience, whose=whose)}", err=True)
 
     def _does(self, export: str, holds: Callable[[ExportState], bool]) -> bool:
         state = self.watch.book.state(export)
@@ -93,20 +110,27 @@ class Desk:
 
 
 class Patience:
-    """Waits for the ledger to change, and tells once when nobody obeys for too long."""
+    """Waits for the ledger to change, for `timeout` seconds in all (None: for ever), and tells once when nobody obeys for too long."""
 
-    def __init__(self, desk: Desk) -> None:
+    def __init__(self, desk: Desk, timeout: float | None = None) -> None:
         self._desk = desk
-        self._deadline: float | None = _time() + desk.patience
+        self._hint_at: float | None = _time() + desk.patience
+        self._end = math.inf if timeout is None else _time() + timeout
 
-    async def step(self, *, obeyed: bool) -> None:
-        """Wait for the next record of the ledger. `obeyed`: whether nothing is left to be told of. Raises BrokerError, OperatorError."""
-        if obeyed:
-            self._deadline = None
-        seconds = None if self._deadline is None else max(0.0, self._deadline - _time())
-        if not await self._desk.watch.step(seconds):
-            self._deadline = None
-            self._desk.hint()
+    async def step(self, unheeded: Collection[str]) -> bool:
+        """Wait for the next record of the ledger; False when the time is up. `unheeded`: exports that nobody took up yet. Raises
+        BrokerError, OperatorError.
+        """
+        if not unheeded:
+            self._hint_at = None
+        until = min(self._end, math.inf if self._hint_at is None else self._hint_at)
+        if await self._desk.watch.step(None if until == math.inf else max(0.0, until - _time())):
+            return True
+        if until == self._end:
+            return False
+        self._hint_at = None
+        await self._desk.hint(unheeded)
+        return True
 
 
 def steer(
@@ -155,7 +179,8 @@ async def at_desk(settings: Settings, exports: Sequence[ExportSettings]) -> Asyn
         partitions = {partition_of(export.account.encode(), count) for export in exports}
         one = partitions.pop() if len(partitions) == 1 else None
         async with watching(broker, one) as watch:
-            yield Desk(watch, Steering(broker))
+            accounts = {export.name: export.account for export in exports}
+            yield Desk(watch, Steering(broker), accounts, partial(broker.members, SCHEDULER_GROUP))
 
 
 async def _ensure_topics(broker: Broker, settings: Settings) -> None:

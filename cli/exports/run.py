@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Final
 from uuid import uuid4
 
@@ -9,7 +10,7 @@ import click
 from msgspec.structs import replace
 
 from cli.exports.desk import Patience, Wish, steer
-from cli.exports.names import configured
+from cli.exports.names import Misused, configured
 from cli.exports.outcome import Pull
 from cli.options import with_settings
 from runtime.errors import OperatorError
@@ -21,6 +22,10 @@ if TYPE_CHECKING:
     from runtime.settings import Settings
 
 _FAREWELL: Final = "interrupted; what was asked for goes on, and `sluice exports list` shows what comes of it"
+_GIVEN_UP: Final = (
+    "not ended within {seconds:g} s; nothing is cancelled: what was asked for goes on, "
+    "and `sluice exports list` shows what comes of it"
+)
 
 
 @click.command
@@ -29,17 +34,28 @@ _FAREWELL: Final = "interrupted; what was asked for goes on, and `sluice exports
 @click.option(
     "--wait", is_flag=True, help="Wait for the pulls to end and say what came of them; exit 1 when one failed."
 )
-def command(settings: Settings, names: Sequence[str], *, wait: bool) -> None:
+@click.option(
+    "--timeout",
+    type=click.FloatRange(min=0, min_open=True),
+    metavar="SECONDS",
+    help="With --wait: wait so long at most, then exit 1. Nothing is cancelled. Default: for ever.",
+)
+def command(settings: Settings, names: Sequence[str], *, wait: bool, timeout: float | None) -> None:
     """Pull these exports now, whatever their schedule says.
 
     One that a permanent fault stopped is asked for again; one that is paused has to be resumed first.
     """
+    if timeout is not None and not wait:
+        raise Misused("--timeout: there is nothing to wait for without --wait")
     exports = configured(settings, names)
-    steer(settings, exports, lambda desk: run(desk, [export.name for export in exports], wait=wait), _FAREWELL)
+    work = partial(run, names=[export.name for export in exports], wait=wait, seconds=timeout)
+    steer(settings, exports, work, _FAREWELL)
 
 
-async def run(desk: Desk, names: Sequence[str], *, wait: bool) -> int:
-    """Ask for a pull of each export; return the exit code. Raises OperatorError for one that is paused, BrokerError."""
+async def run(desk: Desk, names: Sequence[str], *, wait: bool, seconds: float | None = None) -> int:
+    """Ask for a pull of each export; return the exit code. `seconds`: to wait at most, None: for ever. Raises OperatorError for one that
+    is paused, BrokerError.
+    """
     for name in names:
         if (await desk.steering.present(name)).state == "paused":
             raise OperatorError(f"{name} is paused; `sluice exports resume {name}` comes first")
@@ -54,12 +70,12 @@ async def run(desk: Desk, names: Sequence[str], *, wait: bool) -> int:
         return await desk.make(names, wanted)
     for name in names:
         await desk.change(name, wanted.change)
-    return await _ended(desk, [Pull(name, nonce) for name in names])
+    return await _ended(desk, [Pull(name, nonce) for name in names], seconds)
 
 
-async def _ended(desk: Desk, pulls: list[Pull]) -> int:
-    """Tell of each pull how it ended, as soon as it did; return the exit code, 1 when one did not end well."""
-    patience = Patience(desk)
+async def _ended(desk: Desk, pulls: list[Pull], seconds: float | None) -> int:
+    """Tell of each pull how it ended, as soon as it did; return the exit code, 1 when one did not end well, or in time."""
+    patience = Patience(desk, seconds)
     code = 0
     while True:
         for pull in tuple(pulls):
@@ -69,4 +85,8 @@ async def _ended(desk: Desk, pulls: list[Pull]) -> int:
                 pulls.remove(pull)
         if not pulls:
             return code
-        await patience.step(obeyed=all(pull.is_obeyed for pull in pulls))
+        if not await patience.step([pull.export for pull in pulls if not pull.is_obeyed]):
+            for pull in pulls:
+                click.echo(f"{pull.export}: {'is being pulled' if pull.is_obeyed else 'not taken up yet'}")
+            click.echo(f"sluice: {_GIVEN_UP.format(seconds=seconds or 0)}", err=True)
+            return 1

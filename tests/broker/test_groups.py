@@ -11,7 +11,7 @@ import pytest
 from broker.interface import Commit, Fenced, TopicPartition
 from tests.broker.log_contents import message, numbered
 from tests.broker.member import Member, Step, never_shared, one_each
-from tests.broker.waiting import eventually
+from tests.broker.waiting import DEADLINE, eventually
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -39,6 +39,24 @@ async def test_two_members_share_the_partitions_evenly(backend: Backend, broker:
     await b.until_owned(8)
     await b.stop()
     assert never_shared(history)
+
+
+async def test_members_are_counted(backend: Backend, broker: Broker) -> None:
+    topic, group = await backend.topic(broker, 2), backend.group()
+    assert await broker.members(group) == 0
+    members = [await Member(name).start(await backend.open(), group, topic) for name in "ab"]
+    await eventually(lambda: one_each(members, 2), "every partition owned once")
+    await until_counted(broker, group, 2)
+    for left, member in enumerate(members):
+        await member.stop()
+        await until_counted(broker, group, 1 - left)
+
+
+async def until_counted(broker: Broker, group: str, count: int) -> None:
+    """Wait until a group has so many members: one whose heart is late, on a busy machine, is none for a moment."""
+    async with asyncio.timeout(DEADLINE):
+        while await broker.members(group) != count:
+            await asyncio.sleep(0.05)
 
 
 async def test_three_members_come_and_go(backend: Backend, broker: Broker) -> None:

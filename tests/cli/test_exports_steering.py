@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 from datetime import date
 from functools import partial
 from typing import TYPE_CHECKING
@@ -14,13 +15,14 @@ from broker.startup import MissingTopics
 from cli import log
 from cli.exports.backfill import Period, backfill
 from cli.exports.book import read_book
-from cli.exports.desk import Desk, Wish, at_desk
+from cli.exports.desk import PATIENCE, Desk, Wish, at_desk
 from cli.exports.run import run
 from cli.exports.steering import Steering, read_wishes
 from runtime.errors import OperatorError
 from schemas.commands import Backfill, ExportCommand, command_key
 from schemas.ledger import Task
-from schemas.topics import COMMANDS, LEDGER, partition_of
+from schemas.topics import COMMANDS, LEDGER, SCHEDULER_GROUP, partition_of
+from tests.broker.member import Member
 from tests.cli.export_views import ACCOUNT, a_shop, a_state, an_export
 
 if TYPE_CHECKING:
@@ -45,11 +47,15 @@ def settings(tmp_path: Path) -> Settings:
     return a_shop(tmp_path, an_export())
 
 
+def with_patience(desk: Desk, patience: float) -> Desk:
+    return dataclasses.replace(desk, patience=patience)
+
+
 @pytest.fixture
 async def desk(settings: Settings) -> AsyncIterator[Desk]:
     """A desk of somebody impatient."""
     async with at_desk(settings, settings.exports) as desk:
-        yield Desk(desk.watch, desk.steering, patience=0.05)
+        yield with_patience(desk, 0.05)
 
 
 @pytest.fixture
@@ -110,12 +116,56 @@ async def test_where_nobody_obeys_a_hint_is_given_and_the_wish_stays(
 
     said = capsys.readouterr()
     assert said.out == "daily: asked to pause\n"
-    assert said.err.startswith("sluice: no scheduler obeyed within 0.05 s; what is wanted stays written")
+    assert said.err == (
+        "sluice: no scheduler obeyed within 0.05 s; what is wanted stays written until one does: "
+        "none is a member of the group sluice-scheduler; start `sluice scheduler`, with this configuration\n"
+    )
     assert (await desk.steering.present("daily")).state == "paused"
 
 
+async def test_a_scheduler_that_does_not_obey_is_told_of(
+    desk: Desk, broker: Broker, capsys: pytest.CaptureFixture[str]
+) -> None:
+    scheduler = await Member().start(broker, SCHEDULER_GROUP, LEDGER)
+    await scheduler.until_owned(await broker.partitions(LEDGER))
+
+    assert await desk.make(["daily"], PAUSE) == 0
+
+    assert capsys.readouterr().err.endswith(
+        ": one is in the group sluice-scheduler, and the owner of the account shop-profit should have; "
+        "does it run with this configuration?\n"
+    )
+    await scheduler.stop()
+
+
+async def test_a_run_that_nobody_takes_up_is_waited_for_as_long_as_was_said(
+    desk: Desk, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert await asyncio.wait_for(run(desk, ["daily"], wait=True, seconds=0.2), 10) == 1
+
+    said = capsys.readouterr()
+    assert said.out == "daily: not taken up yet\n"
+    hint, end = said.err.splitlines()
+    assert "none is a member of the group sluice-scheduler" in hint
+    assert end.startswith("sluice: not ended within 0.2 s; nothing is cancelled:")
+    assert (await desk.steering.present("daily")).run
+    assert (await desk.steering.present("daily")).cancel == ""
+
+
+async def test_a_run_that_is_under_way_is_not_waited_for_longer_either(
+    desk: Desk, broker: Broker, capsys: pytest.CaptureFixture[str]
+) -> None:
+    running = asyncio.create_task(run(with_patience(desk, PATIENCE), ["daily"], wait=True, seconds=2))
+    while not (nonce := (await desk.steering.present("daily")).run):
+        assert not running.done()
+    await report(broker, a_state(run=nonce))
+
+    assert await asyncio.wait_for(running, 10) == 1
+    assert capsys.readouterr().out == "daily: is being pulled\n"
+
+
 async def test_whoever_obeys_is_heard(desk: Desk, broker: Broker, capsys: pytest.CaptureFixture[str]) -> None:
-    patient = Desk(desk.watch, desk.steering)
+    patient = with_patience(desk, PATIENCE)
     made = asyncio.create_task(patient.make(["daily"], PAUSE))
     await report(broker, a_state())
     await report(broker, a_state(status="paused"))

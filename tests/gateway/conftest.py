@@ -107,7 +107,7 @@ class Topics(Broker):
     async def _never(self, *_: object, **__: object) -> Any:
         raise AssertionError("the gateway asks for topics only")
 
-    start = close = identity = publisher = transactional = subscribe = log_ranges = committed = _never
+    start = close = identity = publisher = transactional = subscribe = log_ranges = committed = members = _never
     read = _never  # type: ignore[assignment] # an iterator elsewhere; never called
 
 
