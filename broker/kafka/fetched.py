@@ -35,6 +35,8 @@ class Records(PartitionRecords):  # type: ignore[misc]  # aiokafka ships no type
 
     def __init__(self, tp: TopicPartition, *arguments: Any) -> None:
         super().__init__(tp, *arguments)
+        # It refers back to this object, and both would keep the whole answer until the next look for garbage.
+        self._records_iterator = None
         self._batch: Any = None
         self._left: Iterator[Any] = iter(())
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import sys
+import weakref
 from itertools import chain
 
 import pytest
@@ -53,6 +55,18 @@ def test_every_record_comes_once_and_none_before_the_position(
     assert first == fetched.FetchedRecord(
         "topic", 3, position, 1_700_000_000_000 + position, b"key", b"%d" % position, [("name", b"header")]
     )
+
+
+def test_an_answer_that_was_handed_out_is_gone_without_a_look_for_garbage() -> None:
+    answer = fetch(0, batch(0, 1), batch(2, 3))
+    gone = weakref.ref(answer)
+    gc.disable()
+    try:
+        assert len(answer.take(None)) == 4
+        del answer
+        assert gone() is None
+    finally:
+        gc.enable()
 
 
 def test_offsets_that_compaction_took_are_passed_over() -> None:
