@@ -141,7 +141,7 @@ class Gate:
         else:
             self._concurrency.answered(seconds, self._in_flight)
         self._out_no_more(probe=probe)
-        self._origin.answered(outcome, allowance)
+        self._origin.answered(self, outcome, allowance, seconds)
         rested = self._circuit.reason is not None
         self._circuit.take(source, outcome, probe=probe)
         if not rested and self._circuit.reason is not None:
@@ -153,7 +153,7 @@ class Gate:
     def forgo(self, *, probe: bool) -> None:
         """Take note that a request was given up: nothing became of it."""
         self._out_no_more(probe=probe)
-        self._origin.answered(None, None)
+        self._origin.answered(self, None, None)
         self._changed()
 
     def _out_no_more(self, *, probe: bool) -> None:
@@ -168,7 +168,7 @@ class Gate:
         """Say whether a request may go out now; if only the pace is against it, it stands in line."""
         if self._may_open() and (self._circuit.reason is None or self._circuit.until <= self._clock.monotonic()):
             return self._origin.admits(self)
-        self._origin.forget(self)
+        self._origin.forget(self, full=self._in_flight >= self._concurrency.limit)
         return False
 
     def _enter(self) -> bool:

@@ -45,7 +45,7 @@ class Api:
         self.refused: list[float] = []
         self.early = 0
         self.closed_until = -math.inf
-        self._out: deque[tuple[float, str, Origin, Outcome, Allowance | None]] = deque()
+        self._out: deque[tuple[float, float, str, Origin, Outcome, Allowance | None]] = deque()
 
     def send(self, member: str, origin: Origin, seconds: float = 0.05) -> None:
         """A member's request arrives at once; its answer takes some time."""
@@ -60,7 +60,7 @@ class Api:
             if not taken.allowed:
                 outcome = TOO_MANY
                 self.refused.append(now)
-        self._out.append((now + seconds, member, origin, outcome, allowance))
+        self._out.append((now + seconds, now, member, origin, outcome, allowance))
 
     async def run(self, seconds: float, *wishes: tuple[str, Origin, float], most: int = 16) -> None:
         """Each of the members wants to send so many requests a second, and has at most so many out."""
@@ -77,13 +77,13 @@ class Api:
                     origin.forget(member)
 
     def _out_of(self, member: str) -> int:
-        return sum(each[1] == member for each in self._out)
+        return sum(each[2] == member for each in self._out)
 
     def _answer(self) -> None:
         now = self.clock.monotonic()
         while self._out and self._out[0][0] <= now:
-            _, _, origin, outcome, allowance = self._out.popleft()
-            origin.answered(outcome, allowance)
+            _, sent, member, origin, outcome, allowance = self._out.popleft()
+            origin.answered(member, outcome, allowance, now - sent)
             if outcome is TOO_MANY and allowance is not None and allowance.reset is not None:
                 self.closed_until = now + allowance.reset
 
@@ -224,10 +224,10 @@ async def test_a_429_with_nothing_left_closes_the_origin_until_its_window_is_ove
     for _ in range(3):
         assert origin.admits("a")
         origin.sent("a")
-    origin.answered(TOO_MANY, Allowance(100, 0, 20))
+    origin.answered("a", TOO_MANY, Allowance(100, 0, 20))
     assert closed(origin)
-    origin.answered(DELIVERED, Allowance(100, 0, 20))
-    origin.answered(TOO_MANY._replace(retry_after=30), Allowance(100, 0, 20))
+    origin.answered("a", DELIVERED, Allowance(100, 0, 20))
+    origin.answered("a", TOO_MANY._replace(retry_after=30), Allowance(100, 0, 20))
     assert not origin.admits("b"), "it is closed for all"
     assert origin.opens_at("b") == pytest.approx(clock.monotonic() + 30)
     await clock.advance(29.9)
@@ -236,11 +236,11 @@ async def test_a_429_with_nothing_left_closes_the_origin_until_its_window_is_ove
     assert origin.admits("b")
     origin.sent("b")
     assert not origin.admits("a"), "one request, and no more"
-    origin.answered(TROUBLE, None)
+    origin.answered("a", TROUBLE, None)
     assert closed(origin)
     assert origin.admits("a"), "it says nothing of the pace: one more may ask"
     origin.sent("a")
-    origin.answered(DELIVERED, Allowance(100, 99, 60))
+    origin.answered("a", DELIVERED, Allowance(100, 99, 60))
     assert not closed(origin)
     assert origin.admits("a")
     assert origin.admits("b")
@@ -250,12 +250,12 @@ async def test_a_closed_origin_opens_again_when_answers_tell_nothing_any_more() 
     clock = ManualClock()
     origin = Origin(None, clock)
     origin.sent("a")
-    origin.answered(TOO_MANY, Allowance(None, 0, None))
+    origin.answered("a", TOO_MANY, Allowance(None, 0, None))
     assert not origin.admits("a")
     await clock.advance(1.1)
     assert origin.admits("a")
     origin.sent("a")
-    origin.answered(DELIVERED, None)
+    origin.answered("a", DELIVERED, None)
     for _ in range(50):
         assert origin.admits("a")
         origin.sent("a")
@@ -266,10 +266,10 @@ async def test_an_answer_about_a_window_that_is_over_says_nothing_of_the_present
     origin = Origin(None, clock)
     for _ in range(3):
         origin.sent("a")
-    origin.answered(DELIVERED, Allowance(100, 90, 60))
-    origin.answered(DELIVERED, Allowance(100, 0, 1))
+    origin.answered("a", DELIVERED, Allowance(100, 90, 60))
+    origin.answered("a", DELIVERED, Allowance(100, 0, 1))
     assert origin.admits("a")
-    origin.answered(DELIVERED, Allowance(100, 1, 60))
+    origin.answered("a", DELIVERED, Allowance(100, 1, 60))
     origin.sent("a")
     assert not origin.admits("a")
     assert origin.opens_at("a") == pytest.approx(clock.monotonic() + 60)
@@ -278,7 +278,7 @@ async def test_an_answer_about_a_window_that_is_over_says_nothing_of_the_present
 async def test_a_429_of_one_key_closes_no_origin() -> None:
     origin = Origin(None, ManualClock())
     origin.sent("a")
-    origin.answered(TOO_MANY, Allowance(100, 60, 20))
+    origin.answered("a", TOO_MANY, Allowance(100, 60, 20))
     assert not closed(origin)
     assert origin.admits("b")
 
@@ -287,7 +287,7 @@ async def test_no_window_is_waited_for_longer_than_an_hour() -> None:
     clock = ManualClock()
     origin = Origin(None, clock)
     origin.sent("a")
-    origin.answered(TOO_MANY, Allowance(100, 0, 1_800_000_000))
+    origin.answered("a", TOO_MANY, Allowance(100, 0, 1_800_000_000))
     assert origin.opens_at("a") - clock.monotonic() == pytest.approx(3_600)
 
 
@@ -316,9 +316,9 @@ async def test_whatever_the_answers_tell_it_opens_again_within_an_hour(seed: int
             out += 1
         elif out:
             out -= 1
-            origin.answered(*next(answers))
+            origin.answered("a", *next(answers))
     for _ in range(out):
-        origin.answered(None, None)
+        origin.answered("a", None, None)
     await clock.advance(3_601)
     assert origin.admits("a"), "whoever asks first after that"
 
