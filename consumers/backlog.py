@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 if TYPE_CHECKING:
     from runtime.clock import Clock
@@ -13,30 +13,42 @@ PRESENT_SECONDS: Final = 60.0
 """The present rate is that of the last minute."""
 
 
+class _Look(NamedTuple):
+    """How much was settled at a moment, and whether anything waited then."""
+
+    at: float
+    settled: int
+    waited: bool
+
+
 class Backlog:
-    """One storefront's, from what its group has committed: the same for every member, and it survives them. Nothing here waits."""
+    """One storefront's, from what its group has committed: the same for every member, and it survives them. Nothing here waits.
+
+    The rate is that of the time in which something waited: what was not there to be delivered tells nothing of how fast it would be.
+    """
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        # When so many records were settled.
-        self._seen: deque[tuple[float, int]] = deque()
+        self._seen: deque[_Look] = deque()
 
     def seconds(self, settled: int, waiting: int) -> float | None:
         """Take note that `settled` records are delivered or dead-lettered up to now; return how long those `waiting` will take.
 
-        Infinity while nothing gets out; None when nothing is known of the rate yet.
+        Infinity while nothing gets out, parked or paused by hand; None when nothing is known of the rate yet, as when the first records
+        for a time have only just come.
         """
         now = self._clock.monotonic()
-        if self._seen and settled < self._seen[-1][1]:
+        if self._seen and settled < self._seen[-1].settled:
             # A group that was set back counts anew.
             self._seen.clear()
-        self._seen.append((now, settled))
-        while len(self._seen) > 1 and self._seen[1][0] <= now - PRESENT_SECONDS:
+        if not waiting:
+            self._seen.clear()
+        self._seen.append(_Look(now, settled, waiting > 0))
+        while len(self._seen) > 1 and self._seen[1].at <= now - PRESENT_SECONDS:
             self._seen.popleft()
         if not waiting:
             return 0.0
-        since, before = self._seen[0]
-        if now <= since:
-            return None
-        rate = (settled - before) / (now - since)
-        return waiting / rate if rate else math.inf
+        first = self._seen[0]
+        if settled > first.settled and now > first.at:
+            return waiting * (now - first.at) / (settled - first.settled)
+        return math.inf if len(self._seen) > 1 and self._seen[-2].waited else None

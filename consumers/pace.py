@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import math
-from collections import deque
 from typing import Final
 
-GROWTH_SECONDS: Final = 60.0
-CUT: Final = 0.05
-LEAST_REQUESTS: Final = 130
+from consumers.throughput import Throughput
+
 LEAST: Final = 0.5
-"""Of requests a second. Slower, one of several processes could be starved by the others, because only who sends learns."""
+"""Of requests a second. Slower, one of several processes could be starved by the others: only who sends can learn."""
+
+_CUT: Final = 0.05
+_CUT_SOON: Final = 0.15
 _LARGEST_CUT: Final = 0.5
 _SOON_SECONDS: Final = 10.0
-_CUT_OF_SOON: Final = 0.15
+"""Refused so soon after the last cut, it was far too small."""
+_GROWTH_SECONDS: Final = 60.0
+_LEAST_REQUESTS: Final = 130
 _MINUTE: Final = 60.0
-_MARK_SECONDS: Final = 5.0
 _LONG_SECONDS: Final = 5.0
+"""An API that takes nothing for so long has given all of its window: what it took until then is what it takes."""
 _PRESSED_SECONDS: Final = 2.0
 _STALE_SECONDS: Final = 120.0
 _DOUBLES_SECONDS: Final = 10.0
@@ -28,34 +31,34 @@ _LATE_SECONDS: Final = 0.25
 class Pace:
     """How many requests a second may go out. Unlimited until refusals have shown what is too fast.
 
-    A burst of refusals is one: it cuts the pace by a twentieth, or to what the API really took since the last one if that was
-    less, but never below half. From there the pace grows along a cubic curve, as that of TCP CUBIC and of the AWS SDKs:
-    fast back to where it was refused, slowly around it, and ever faster beyond, because then the API must allow more. It
-    takes a minute to come back, or two hundred requests where that is longer, so that however slow the API, few of a
-    hundred requests find its limit. Where little is known, at first and after a time in which nobody needed the pace, it
-    doubles every 10 s instead, up to eight times of what it was.
+    A burst of refusals is one: it cuts the pace by a twentieth, or to what the API really took since the last if that is less,
+    but never below half. From there the pace grows along a cubic curve, as TCP CUBIC's and that of the AWS SDKs: fast
+    back to where it was refused, slowly around it, and ever faster beyond, because then the API must allow more. To come
+    back takes a minute, and at least 130 requests for each refusal of the last burst: so less than one in a hundred is
+    refused, however slow the API, and however many are out when it refuses. Where little is known, at first and when
+    nobody needed the pace for two minutes, it doubles every 10 s instead, up to eight times of what it was.
 
-    It grows only while somebody waits for it, and is cut only when somebody did: what nobody uses is no evidence. A single
+    It grows only while somebody waits for it, and is cut only if somebody did: what nobody uses is no evidence. A single
     refusal while the pace is unlimited, with answers as usual after it, teaches nothing either: it may have been
     somebody else's. Moments are of the monotonic clock. Nothing here waits.
+
+    Life: `press` and `sent` as requests go out, `taken` as they are answered; `refused`, perhaps several times, then `resumed`.
     """
 
     def __init__(self, now: float) -> None:
+        self._throughput = Throughput(now)
+        # Where the curve, or the search, begins.
         self._base = math.inf
         self._searching = False
         # How far along the curve, in seconds.
         self._grown = 0.0
+        self._longest_step = _GROWTH_SECONDS / _LEAST_REQUESTS
         self._sent_at = now
         self._pressed_at = now
+        # Of the present burst of refusals, or of the last one.
+        self._refusals = 0
         self._pressed = False
         self._refused_at = self._refused_before = -math.inf
-        # Those of the present burst, and how many requests there must be before the next.
-        self._refusals = 0
-        self._least_requests = LEAST_REQUESTS
-        self._resumed_at = now
-        self._taken = self._taken_before = 0
-        # When how much had been taken, of the last minute.
-        self._marks: deque[tuple[float, int]] = deque([(now, 0)])
 
     @property
     def rate(self) -> float:
@@ -64,7 +67,7 @@ class Pace:
             return math.inf
         if self._searching:
             return self._base * min(_FURTHEST, math.exp2(self._grown / _DOUBLES_SECONDS))
-        return self._base * (1 + CUT * (1 + (self._grown / GROWTH_SECONDS - 1) ** 3))
+        return self._base * (1 + _CUT * (1 + (self._grown / _GROWTH_SECONDS - 1) ** 3))
 
     @property
     def burst(self) -> float:
@@ -79,21 +82,17 @@ class Pace:
 
     def sent(self, now: float, *, pressed: bool) -> None:
         """Take note of a request; `pressed`: it, or another, had to wait for the pace."""
-        if pressed:
-            self.press(now)
-            since = now - self._sent_at
-            self._grown += since if self._searching else min(since, GROWTH_SECONDS / self._least_requests)
-            if self._searching and self._grown >= _DOUBLES_SECONDS * math.log2(_FURTHEST):
-                self._begin(self.rate)
-        self._sent_at = now
+        since, self._sent_at = now - self._sent_at, now
+        if not pressed:
+            return
+        self.press(now)
+        self._grown += since if self._searching else min(since, self._longest_step)
+        if self._searching and self._grown >= _DOUBLES_SECONDS * math.log2(_FURTHEST):
+            self._begin(self.rate)
 
     def taken(self, now: float) -> None:
         """Take note that the API took a request."""
-        if now - self._marks[-1][0] >= _MARK_SECONDS:
-            self._marks.append((now, self._taken))
-            while self._marks[0][0] < now - _MINUTE:
-                self._marks.popleft()
-        self._taken += 1
+        self._throughput.taken(now)
 
     def refused(self, now: float) -> None:
         """Take note that the API refused a request; up to `resumed` it is one burst, and but for single ones nothing goes out."""
@@ -105,35 +104,26 @@ class Pace:
     def resumed(self, now: float) -> None:
         """Take note that the API takes requests again."""
         if self._refusals and self._pressed:
-            self._least_requests = LEAST_REQUESTS * (1 if self.rate == math.inf else self._refusals)
-            self._learn(self._found(now), long=now - self._refused_at >= _LONG_SECONDS)
+            if self.rate < math.inf:
+                self._longest_step = _GROWTH_SECONDS / (_LEAST_REQUESTS * self._refusals)
+            self._learn(self._throughput.rate(now), long=now - self._refused_at >= _LONG_SECONDS)
         self._refusals = 0
-        self._resumed_at = now
-        self._taken_before = self._taken
+        self._throughput.begin_anew(now)
 
     def _learn(self, found: float, *, long: bool) -> None:
         rate = self.rate
         if rate == math.inf:
             if long or self._refused_at - self._refused_before <= _MINUTE:
-                # Who is let in again so soon, and refused so soon, has seen little of what would be taken.
+                # Who was let in and refused again so soon has seen little of what would be taken.
                 self._begin(found, searching=not long)
         elif self._searching and not long:
-            self._begin(rate * (1 - CUT))
-        elif self._refused_at - self._resumed_at < _SOON_SECONDS and not long:
-            self._begin(rate * (1 - _CUT_OF_SOON))
+            self._begin(rate * (1 - _CUT))
+        elif self._refused_at - self._throughput.began_at < _SOON_SECONDS and not long:
+            self._begin(rate * (1 - _CUT_SOON))
         else:
-            self._begin(max(rate * _LARGEST_CUT, min(rate * (1 - CUT), found)))
+            self._begin(max(rate * _LARGEST_CUT, min(rate * (1 - _CUT), found)))
 
     def _begin(self, rate: float, *, searching: bool = False) -> None:
         self._base = max(LEAST, rate)
         self._grown = 0.0
         self._searching = searching
-
-    def _found(self, now: float) -> float:
-        """Return how many requests a second were taken: since it last began anew, or in the last minute if that is more.
-
-        The one is too little when hardly anything was sent for a time, the other when the API's window is longer.
-        """
-        since = self._resumed_at, self._taken_before
-        minute = next((mark for mark in self._marks if mark[0] >= now - _MINUTE - _MARK_SECONDS), since)
-        return max((self._taken - count) / max(now - at, 1.0) for at, count in (since, minute))

@@ -16,6 +16,8 @@ class Pause:
     It lasts as long as the API asked for, and at least 1 s, twice as long each time when the one that asks is refused, up
     to 30 s: so an API that does not say when its window ends is asked a few times in each. Moments are of the monotonic
     clock. Nothing here waits.
+
+    Life: `refused` → `may_ask`, `asks` → `end`, or `ask_again` or `refused` once more.
     """
 
     __slots__ = ("_asking", "_refusals", "on", "until")
@@ -41,7 +43,10 @@ class Pause:
         return self.on and began >= self.until - _ROUNDING
 
     def refused(self, now: float, began: float, asked: float, first: float = FIRST_SECONDS) -> None:
-        """Begin, or go on: a request that went out at `began` was refused, and is not wanted again for `asked` seconds (0: nobody said)."""
+        """Begin, or go on: a request that went out at `began` was refused.
+
+        It is not wanted again for `asked` seconds (0: nobody said). `first` is how long it lasts at least, in seconds.
+        """
         if self.on and not self.concerns(began):
             self.until = max(self.until, now + asked)
             return

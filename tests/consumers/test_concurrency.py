@@ -143,3 +143,14 @@ def test_whatever_comes_back_it_stays_within_its_bounds_and_recovers(seed: int) 
     api = Api(concurrency, lambda _out: 0.05)
     api.run(60)
     assert concurrency.limit == most
+
+
+@pytest.mark.parametrize("latency", [0.005, 0.05])
+def test_a_machine_that_stalls_now_and_then_costs_next_to_nothing(latency: float) -> None:
+    api: Api
+    # Every 3 s everything that comes back in a fifth of a second comes late by as much.
+    api = Api(Concurrency(16), lambda _out: latency + (0.2 if api.now % 3 < 0.2 else 0.0))
+    api.run(30)
+    assert sum(api.limits) / len(api.limits) > 15
+    quiet = [limit for limit in api.limits if limit < 12]
+    assert len(quiet) < 0.05 * len(api.limits)
