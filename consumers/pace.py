@@ -54,7 +54,7 @@ class Pace:
         self._grown = 0.0
         self._longest_step = _GROWTH_SECONDS / _LEAST_REQUESTS
         self._sent_at = now
-        self._pressed_at = now
+        self._pressed_at = -math.inf
         # Of the present burst of refusals, or of the last one.
         self._refusals = 0
         self._pressed = False

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 DELIVERED = Outcome(Kind.DELIVERED, Action.SETTLE)
 TOO_MANY = Outcome(Kind.RATE, Action.PAUSE, pause="rate")
 TROUBLE = Outcome(Kind.SERVER_ERROR, Action.RETRY)
+QUOTA = Outcome(Kind.QUOTA, Action.PAUSE, pause="quota")
 STEP = 0.01
 
 
@@ -281,6 +282,86 @@ async def test_a_429_of_one_key_closes_no_origin() -> None:
     origin.answered("a", TOO_MANY, Allowance(100, 60, 20))
     assert not closed(origin)
     assert origin.admits("b")
+
+
+async def test_a_429_that_says_nothing_closes_the_origin_for_all_until_one_request_was_taken() -> None:
+    clock = ManualClock()
+    origin = Origin(None, clock)
+    for member in "aab":
+        origin.sent(member)
+    origin.answered("a", TOO_MANY, None)
+    assert closed(origin)
+    assert not origin.admits("b")
+    origin.answered("b", DELIVERED, None, 0.05)
+    assert closed(origin), "it was sent before, and tells nothing of now"
+    await clock.advance(1)
+    assert origin.admits("b")
+    origin.sent("b")
+    assert not origin.admits("a"), "one request, and no more"
+    await clock.advance(0.05)
+    origin.answered("b", TOO_MANY, None, 0.05)
+    assert origin.opens_at("a") == pytest.approx(clock.monotonic() + 2), "longer each time"
+    await clock.advance(2)
+    assert origin.admits("a")
+    origin.sent("a")
+    await clock.advance(0.05)
+    origin.answered("a", DELIVERED, None, 0.05)
+    assert not closed(origin)
+    for _ in range(50):
+        assert origin.admits("b")
+        origin.sent("b")
+
+
+async def test_a_burst_of_429s_counts_once_also_when_it_ends_after_the_pause() -> None:
+    clock = ManualClock()
+    origin = Origin(None, clock)
+    for _ in range(3):
+        origin.sent("a")
+    origin.answered("a", TOO_MANY, None)
+    await clock.advance(1)
+    origin.sent("b")
+    origin.answered("b", DELIVERED, None)
+    origin.answered("a", TOO_MANY, None, 1.0)
+    assert not closed(origin)
+
+
+async def test_a_wait_that_is_longer_than_the_apis_window_is_only_for_the_storefront_that_was_told() -> None:
+    clock = ManualClock()
+    origin = Origin(None, clock)
+    origin.sent("a")
+    origin.answered("a", TOO_MANY._replace(retry_after=3_600), None)
+    assert origin.opens_at("b") == pytest.approx(clock.monotonic() + 60)
+    await clock.advance(60)
+    origin.sent("b")
+    origin.answered("b", DELIVERED, None)
+    await clock.advance(3_540)
+    origin.sent("a")
+    origin.answered("a", TOO_MANY._replace(retry_after=3_600), None)
+    assert not closed(origin), "again it alone: the others had answers meanwhile"
+    assert origin.admits("b")
+
+
+@pytest.mark.parametrize("outcome", [QUOTA, TROUBLE], ids=["quota", "trouble"])
+async def test_what_is_no_429_of_pace_teaches_none(outcome: Outcome) -> None:
+    clock = ManualClock()
+    origin = Origin(None, clock)
+    for _ in range(20):
+        origin.forget("a", full=True)
+        origin.sent("a")
+        origin.answered("a", outcome, None)
+        await clock.advance(1)
+    assert not closed(origin)
+    assert origin.opens_at("a") == -math.inf
+
+
+async def test_a_limit_that_is_set_is_not_exceeded_after_a_pause_either() -> None:
+    api = Api(300, tells=False)
+    origin = Origin(600, api.clock)
+    await api.run(600, ("a", origin, 10_000))
+    assert most_in(60, api.sent["a"]) <= 600
+    before, refused = api.count, len(api.refused)
+    await api.run(300, ("a", origin, 10_000))
+    assert len(api.refused) - refused < 0.01 * (api.count - before), "what is refused teaches a pace below it"
 
 
 async def test_no_window_is_waited_for_longer_than_an_hour() -> None:
