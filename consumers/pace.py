@@ -20,6 +20,7 @@ _LEAST_REQUESTS: Final = 130
 _MINUTE: Final = 60.0
 _LONG_SECONDS: Final = 5.0
 """An API that takes nothing for so long has given all of its window: what it took until then is what it takes."""
+_FEW: Final = 30
 _PRESSED_SECONDS: Final = 2.0
 _STALE_SECONDS: Final = 120.0
 _DOUBLES_SECONDS: Final = 10.0
@@ -57,6 +58,7 @@ class Pace:
         self._pressed_at = -math.inf
         # Of the present burst of refusals, or of the last one.
         self._refusals = 0
+        self._resumed = False
         self._pressed = False
         self._refused_at = self._refused_before = -math.inf
 
@@ -108,14 +110,18 @@ class Pace:
                 self._longest_step = _GROWTH_SECONDS / (_LEAST_REQUESTS * self._refusals)
             self._learn(self._throughput.rate(now), long=now - self._refused_at >= _LONG_SECONDS)
         self._refusals = 0
+        self._resumed = True
         self._throughput.begin_anew(now)
 
     def _learn(self, found: float, *, long: bool) -> None:
         rate = self.rate
         if rate == math.inf:
-            if long or self._refused_at - self._refused_before <= _MINUTE:
+            few = self._throughput.count < _FEW
+            again = self._refused_at - self._refused_before <= _MINUTE
+            # The first window may have been used up by others before we came.
+            if again or (long and (self._resumed or not few)):
                 # Who was let in and refused again so soon has seen little of what would be taken.
-                self._begin(found, searching=not long)
+                self._begin(found, searching=few or not long)
         elif self._searching and not long:
             self._begin(rate * (1 - _CUT))
         elif self._refused_at - self._throughput.began_at < _SOON_SECONDS and not long:

@@ -25,6 +25,11 @@ class Throughput:
         """When it began anew."""
         return self._began[0]
 
+    @property
+    def count(self) -> int:
+        """How many were taken since it began anew."""
+        return self._taken - self._began[1]
+
     def taken(self, now: float) -> None:
         """Take note that a request was taken."""
         if now - self._marks[-1][0] >= _MARK_SECONDS:

@@ -134,6 +134,14 @@ def test_a_refusal_for_once_teaches_nothing() -> None:
     assert pace.rate == math.inf
 
 
+def test_who_comes_when_others_have_used_up_the_window_learns_nothing_from_that() -> None:
+    pace = Pace(0.0)
+    pace.press(1.0)
+    pace.refused(1.0)
+    pace.resumed(41.0)
+    assert pace.rate == math.inf
+
+
 def test_two_in_a_minute_teach_what_was_really_taken() -> None:
     pace = Pace(0.0)
     for refused in (40, 50):
