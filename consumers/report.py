@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from opentelemetry.trace import get_current_span
 
 from consumers.outcomes import Action, Answer, Kind
+from consumers.traces import Sent
 from runtime.metrics import QUOTA_KINDS
 
 if TYPE_CHECKING:
@@ -19,16 +20,29 @@ if TYPE_CHECKING:
     from broker.interface import Record
     from consumers.dead_letters import DeadLetter
     from consumers.outcomes import NoAnswer, Outcome
+    from consumers.traces import Traces
     from runtime.clock import Clock
     from runtime.metrics import Metrics
 
 
 class Report:
-    """Counts and logs for one storefront: once per request, never per event. Nothing here waits."""
+    """Counts, logs and traces for one storefront: once per request, never per event. Nothing here waits.
 
-    def __init__(self, storefront: str, metrics: Metrics, clock: Clock, log: FilteringBoundLogger) -> None:
+    `traces`: None when nobody listens to them.
+    """
+
+    def __init__(
+        self,
+        storefront: str,
+        metrics: Metrics,
+        clock: Clock,
+        log: FilteringBoundLogger,
+        *,
+        traces: Traces | None = None,
+    ) -> None:
         metrics.initialise_forwarder([storefront], Kind)
         self._storefront = storefront
+        self._traces = traces
         self._clock = clock
         self._log = log
         self._metrics = metrics
@@ -65,9 +79,8 @@ class Report:
             "attempt": attempt,
             "ms": round(seconds * 1000, 1),
         }
-        span = get_current_span()
-        if span.is_recording():
-            span.add_event("request", {name: value for name, value in facts.items() if value is not None})
+        if self._traces is not None:
+            self._traces.request(Sent(events, size, attempt, seconds), answer, outcome.kind, self._clock.now())
         if outcome.action is Action.SETTLE:
             self._log.info("batch", refused=len(outcome.refused), **facts)
         elif outcome.action is Action.HALVE:

@@ -107,6 +107,7 @@ async def build(broker: Broker, settings: Settings, process: Process, stack: Asy
             process,
             failed=failures.append,
             origin=shared[place_of(each.ingestion)],
+            traces=Traces.wanted(each, settings.broker.kind),
         )
     by_topic = {events_topic(name): route for name, route in routes.items()}
     brakes = Brakes({name: route.brake for name, route in routes.items()}, broker, process.clock, process.log)
@@ -142,9 +143,12 @@ def route_of(
     *,
     failed: Callable[[BaseException], None],
     origin: Origin,
+    traces: Traces | None = None,
 ) -> Route:
-    """Return the way of one storefront's events. `failed` is told of faults in our own code; `origin` is shared with others."""
-    report = Report(storefront.name, process.metrics, process.clock, process.log)
+    """Return the way of one storefront's events. `failed` is told of faults in our own code; `origin` is shared with others; `traces`: None
+    when nobody listens to them.
+    """
+    report = Report(storefront.name, process.metrics, process.clock, process.log, traces=traces)
     gate = Gate(settings.max_in_flight, process.clock, random, origin)
     brake = Brake(storefront.name, settings, gate.park, process.log)
     return Route(
@@ -171,7 +175,7 @@ def route_of(
         # When all that are out come back, as many more can go.
         enough=settings.max_in_flight * settings.max_batch_events,
         brake=brake,
-        traces=Traces.wanted(storefront.name),
+        traces=traces,
     )
 
 

@@ -10,14 +10,16 @@ import pytest
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
-from opentelemetry.trace import NoOpTracerProvider, SpanKind
+from opentelemetry.trace import NoOpTracerProvider, SpanKind, StatusCode
 from pydantic import SecretStr
+from yarl import URL
 
 from consumers.traces import Traces, links
 from gateway.configured import topics
 from gateway.service import listening
 from runtime.clock import SystemClock
 from runtime.settings import BrokerSettings, GatewaySettings
+from schemas.cloudevents import DELETION_TYPE_HEADER
 from schemas.topics import events_topic
 from tests.chaos.client import BATCH
 from tests.consumers.records import record
@@ -89,21 +91,49 @@ async def test_a_batch_is_a_span_that_links_the_requests_of_its_events(
     await send(town, [*requests, (["a4"], {"traceparent": PARENTS[1]}), (["a5"], {"traceparent": "00-0-0-00"})])
     town.sink.say(Say(500), Say(200, {"ok": True, "errors": ["events[1]: no"]}))
     async with town.forwarder():
-        (span,) = await spans(exporter, 1)
+        first, second, span = await spans(exporter, 3)
     topic = events_topic(town.names[0])
     assert (span.name, span.kind, span.parent) == (f"forward {topic}", SpanKind.CONSUMER, None)
     assert [f"{link.context.trace_id:032x}" for link in span.links] == TRACES
     assert [dict(link.context.trace_state) for link in span.links] == [{"shop": "1"}, {}]
     attributes = dict(span.attributes or {})
     assert attributes["messaging.batch.message_count"] == 5
-    assert attributes["messaging.destination.name"] == topic
-    *tries, letters = [dict(each.attributes or {}) for each in span.events]
-    assert [(each["status"], each["outcome"], each["attempt"]) for each in tries] == [
-        (500, "server_error", 1),
-        (200, "partly_refused", 2),
-    ]
-    assert letters == {"refused_by_name": 1}
+    assert (attributes["messaging.system"], attributes["messaging.destination.name"]) == ("sluice", topic)
+    assert [dict(each.attributes or {}) for each in span.events] == [{"refused_by_name": 1}]
+    assert (first.name, first.kind, first.status.status_code) == ("POST", SpanKind.CLIENT, StatusCode.ERROR)
+    assert (second.name, second.kind, second.status.status_code) == ("POST", SpanKind.CLIENT, StatusCode.UNSET)
+    assert [each.parent and each.parent.span_id for each in (first, second)] == [span.context.span_id] * 2
+    assert all((each.start_time or 0) < (each.end_time or 0) for each in (first, second))
+    url = URL(town.sink.url)
+    size = len(town.sink.got[0].body)
+    same = {
+        "http.request.method": "POST",
+        "url.full": str(url / BATCH[1:]),
+        "server.address": url.host,
+        "server.port": url.port,
+        "http.request.body.size": size,
+        "messaging.batch.message_count": 5,
+        "sluice.storefront": town.names[0],
+    }
+    failed = {"sluice.outcome": "server_error", "http.response.status_code": 500, "error.type": "500"}
+    again = {"sluice.outcome": "partly_refused", "http.response.status_code": 200, "http.request.resend_count": 1}
+    assert dict(first.attributes or {}) == same | failed
+    assert dict(second.attributes or {}) == same | again
     assert "traceparent" not in town.sink.got[0].headers
+
+
+async def test_no_trace_tells_which_user_is_deleted(town: Town, exporter: InMemorySpanExporter) -> None:
+    topic = events_topic(town.names[0])
+    gone = (b"user-4711", b'{"user_id":"user-4711"}', [("ce_id", b"x"), DELETION_TYPE_HEADER])
+    await town.publisher.publish(topic, 0, [gone])
+    town.sink.say(Say(503))
+    async with town.forwarder():
+        found = await spans(exporter, 3)
+    first, second, _ = [dict(each.attributes or {}) for each in found]
+    assert first["error.type"] == "503"
+    assert first["url.full"] == second["url.full"] == f"{town.sink.url}/v1/api/analytics/user/REDACTED"
+    assert (second["http.request.method"], second["http.response.status_code"]) == ("DELETE", 200)
+    assert "4711" not in repr([(each.name, each.attributes, each.events) for each in found])
 
 
 async def test_without_an_sdk_no_record_is_looked_at(
@@ -112,7 +142,7 @@ async def test_without_an_sdk_no_record_is_looked_at(
     del exporter
     monkeypatch.setattr("consumers.traces.get_tracer", NoOpTracerProvider().get_tracer)
     monkeypatch.delattr("consumers.traces.links")
-    assert Traces.wanted("acme") is None
+    assert Traces.wanted(town.settings.storefronts[0], "kafka") is None
     await send(town, [(["a1"], {"traceparent": PARENTS[0]})])
     async with town.forwarder():
         await until(lambda: town.sink.first_arrivals() == ["a1"])
