@@ -24,7 +24,7 @@ RETRY_SECONDS: Final = 1.0
 
 
 class Wishes:
-    """Hears of each command for a storefront once, in the order in which they were written.
+    """Hears of the command for each storefront as it stands, then of each that comes, once, in the order in which they were written.
 
     Life: `read`, so that nothing is sent that nobody wants → `follow`, until cancelled. `heard` is called for each.
     """
@@ -43,9 +43,13 @@ class Wishes:
         self._taken: dict[int, int] = {}
 
     async def read(self) -> None:
-        """Hear of what stands there now. Waits for all of it. Raises Unavailable, UnknownTopic."""
+        """Hear of what stands there now, of each storefront the last. Waits for all of it. Raises Unavailable, UnknownTopic."""
+        # Not of what was before: a storefront that was resumed long ago is not paused for a moment at every start.
+        last: dict[str, StorefrontCommand] = {}
         async for record in self._broker.read(COMMANDS):
-            self._take(record)
+            self._take(record, last.__setitem__)
+        for storefront, command in last.items():
+            self._heard(storefront, command)
 
     async def follow(self) -> None:
         """Hear of what comes, for ever; a log that is away is asked again every second."""
@@ -56,7 +60,7 @@ class Wishes:
             try:
                 async with aclosing(records):
                     async for record in records:
-                        self._take(record)
+                        self._take(record, self._heard)
                         fault = None
             except BrokerError as error:
                 if str(error) != fault:
@@ -64,7 +68,7 @@ class Wishes:
                 fault = str(error)
                 await self._clock.sleep(RETRY_SECONDS)
 
-    def _take(self, record: Record) -> None:
+    def _take(self, record: Record, heard: Callable[[str, StorefrontCommand], None]) -> None:
         if record.offset <= self._taken.get(record.partition, -1):
             return
         self._taken[record.partition] = record.offset
@@ -77,4 +81,4 @@ class Wishes:
             # What was wanted before stays: to go on, or to rest, on the strength of what nobody can read would be a guess.
             self._log.error("a command cannot be read", storefront=storefront, error=one_line(error))
             return
-        self._heard(storefront, command)
+        heard(storefront, command)

@@ -5,10 +5,15 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
+import pytest
+
 from consumers.report import Report
 from consumers.steering import change, read_commands
-from schemas.commands import Parked, StorefrontCommand
-from tests.consumers.shop import open_shop
+from consumers.wishes import Wishes
+from runtime.clock import SystemClock
+from schemas.commands import Parked, StorefrontCommand, storefront_key
+from schemas.topics import COMMANDS, partition_of
+from tests.consumers.shop import make_process, open_shop
 from tests.consumers.sink import OK, Got, Say, Sink, until
 from tests.consumers.town import eventually
 
@@ -135,6 +140,28 @@ async def test_a_forwarder_that_begins_anew_tells_only_what_holds_it_now(sink: S
 def is_paused(forwarder: Forwarding, town: Town, reason: str) -> bool:
     labels = {"storefront": town.names[0], "reason": reason}
     return forwarder.process.metrics.registry.get_sample_value("sluice_forwarder_paused", labels) == 1
+
+
+@pytest.mark.parametrize("builder", ["embedded"], indirect=True)
+async def test_a_forwarder_that_starts_hears_of_each_storefront_only_what_is_wanted_now(builder: Builder) -> None:
+    town = await builder.town(2)
+    first, second = town.names
+    for state in ("paused", "active", "paused"):
+        await change(town.broker, second, lambda _, state=state: StorefrontCommand(state=state, by="me", why=state))
+    for command in (StorefrontCommand(state="paused"), StorefrontCommand(parked=PARKED), StorefrontCommand(resume="x")):
+        await change(town.broker, first, lambda _, command=command: command)
+    await town.publisher.publish(
+        COMMANDS, partition_of(storefront_key(second), 6), [(storefront_key(second), b"{", [])]
+    )
+    heard: list[tuple[str, StorefrontCommand]] = []
+    process, log = make_process(SystemClock())
+
+    wishes = Wishes(town.broker, lambda *command: heard.append(command), process.clock, process.log)
+    await wishes.read()
+    assert sorted(heard) == sorted(
+        [(first, StorefrontCommand(resume="x")), (second, StorefrontCommand(state="paused", by="me", why="paused"))]
+    )
+    assert [line["event"] for line in log] == ["a command cannot be read"], "what was wanted before it stays"
 
 
 async def test_every_forwarder_obeys_also_one_that_starts_later_and_goes_on_when_resumed(builder: Builder) -> None:
