@@ -7,11 +7,12 @@ from operator import attrgetter
 from typing import TYPE_CHECKING, Final
 
 from consumers.allowance import allowance_of
+from consumers.answers import Answer
 from consumers.dead_letters import DeadLetter, Reason
 from consumers.deletions import Deletion, judged, request_of
 from consumers.doubt import Doubts
 from consumers.firewall import Refusals
-from consumers.outcomes import Action, Answer, Kind, classify
+from consumers.outcomes import Action, Kind, classify
 from consumers.thrift import Thrift
 from consumers.tracker import DEAD_LETTERED, DELIVERED
 

@@ -5,17 +5,18 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 import msgspec
-import orjson
 
+from consumers.answers import Answer, is_error
 from consumers.batch import body_of
-from consumers.outcomes import Action, Answer, Kind
+from consumers.outcomes import Action, Kind
 from schemas.cloudevents import DELETION_TYPE_HEADER
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from broker.interface import Record
-    from consumers.outcomes import NoAnswer, Outcome
+    from consumers.answers import NoAnswer
+    from consumers.outcomes import Outcome
 
 
 class Deletion(NamedTuple):
@@ -54,14 +55,6 @@ def judged(outcome: Outcome, answer: Answer | NoAnswer) -> Outcome:
     """
     if outcome.action is not Action.PAUSE or outcome.kind is Kind.RATE:
         return outcome
-    if outcome.kind is Kind.MISDIRECTED and isinstance(answer, Answer) and _says_an_error(answer.body):
+    if outcome.kind is Kind.MISDIRECTED and isinstance(answer, Answer) and is_error(answer.said()):
         return outcome._replace(kind=Kind.REFUSED, action=Action.HALVE, pause=None)
     return outcome._replace(action=Action.RETRY, pause=None)
-
-
-def _says_an_error(body: bytes) -> bool:
-    try:
-        value = orjson.loads(body)
-    except orjson.JSONDecodeError:
-        return False
-    return isinstance(value, dict) and isinstance(value.get("error"), str)

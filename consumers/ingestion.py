@@ -13,7 +13,7 @@ from aiohttp.http import HttpProcessingError
 from multidict import CIMultiDict
 from yarl import URL
 
-from consumers.outcomes import Answer, NoAnswer
+from consumers.answers import Answer, NoAnswer
 from runtime.resolver import Resolver
 
 if TYPE_CHECKING:

@@ -17,15 +17,12 @@ import re
 from enum import Enum, StrEnum, auto
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-import orjson
-
+from consumers.answers import Answer, NoAnswer, is_error, legible
 from runtime.retry_after import seconds_to_wait
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-MAX_WORDS: Final = 1_000
-"""How many characters of the API's words are kept."""
 LONGEST_WAIT: Final = 3_600.0
 """A Retry-After is obeyed this far, in seconds; one that asks for more is probed once an hour."""
 
@@ -57,22 +54,6 @@ class Kind(StrEnum):
     NOT_THE_API = auto()
     TIMEOUT = auto()
     CONNECTION = auto()
-
-
-class Answer(NamedTuple):
-    """What came back: the status, the headers (looked up in any case) and the body, cut where it was no longer credible."""
-
-    status: int
-    headers: Mapping[str, str]
-    body: bytes
-
-
-class NoAnswer(NamedTuple):
-    """Why nothing came back. `sent` tells whether the request may have reached the API all the same."""
-
-    timed_out: bool
-    sent: bool
-    words: str
 
 
 class Outcome(NamedTuple):
@@ -112,7 +93,6 @@ _HOLDING_WORDS: Final = {
 }
 _QUOTA_WORDS: Final = "event quota"
 _PLAN_WORDS: Final = "free tier"
-_REDACTED: Final = "[key]"
 
 
 class _Case(NamedTuple):
@@ -127,15 +107,7 @@ class _Case(NamedTuple):
         """Return what the answer says: the API's `error`, else the body, else its status."""
         error = self.said.get("error")
         words = error if isinstance(error, str) else self.answer.body.decode(errors="replace")
-        return self.legible(words) or f"HTTP status {self.answer.status} without a body"
-
-    def legible(self, words: str) -> str:
-        """Return the start of `words`, without our key: it is taken out before they are cut, or a part of it could stay."""
-        return _legible(words, self.secret)
-
-    def says_an_error(self) -> bool:
-        """Tell whether the answer has the shape of the API's errors: what stands before it has words of its own."""
-        return isinstance(self.said.get("error"), str)
+        return legible(words, self.secret) or f"HTTP status {self.answer.status} without a body"
 
 
 def classify(answer: Answer | NoAnswer, sent: int, now: float, secret: str = "") -> Outcome:
@@ -146,9 +118,9 @@ def classify(answer: Answer | NoAnswer, sent: int, now: float, secret: str = "")
     """
     if isinstance(answer, NoAnswer):
         kind = Kind.TIMEOUT if answer.timed_out else Kind.CONNECTION
-        return Outcome(kind, Action.RETRY, _legible(answer.words, secret), in_doubt=answer.sent)
+        return Outcome(kind, Action.RETRY, legible(answer.words, secret), in_doubt=answer.sent)
     judge = _BY_STATUS.get(answer.status) or _BY_HUNDRED.get(answer.status // 100, _misdirected)
-    outcome = judge(_Case(answer, _parsed(answer.body), sent, secret))
+    outcome = judge(_Case(answer, answer.said(), sent, secret))
     if outcome.action in _WAITING:
         wait = min(LONGEST_WAIT, seconds_to_wait(answer.headers.get("Retry-After"), now))
         return outcome._replace(retry_after=wait) if wait else outcome
@@ -210,11 +182,11 @@ def _forbidden(case: _Case) -> Outcome:
         return held
     if _PLAN_WORDS in case.words().lower():
         return _unpaid(case)
-    return _unauthorised(case) if case.says_an_error() or not case.answer.body else _firewall(case)
+    return _unauthorised(case) if is_error(case.said) or not case.answer.body else _firewall(case)
 
 
 def _not_acceptable(case: _Case) -> Outcome:
-    return _misdirected(case) if case.says_an_error() else _firewall(case)
+    return _misdirected(case) if is_error(case.said) else _firewall(case)
 
 
 def _firewall(case: _Case) -> Outcome:
@@ -292,7 +264,7 @@ def _refused(case: _Case) -> dict[int, str] | None:
         index = int(named[1])
         if index >= case.sent or index in refused:
             return None
-        refused[index] = case.legible(named[2])
+        refused[index] = legible(named[2], case.secret)
     return refused
 
 
@@ -306,20 +278,9 @@ def _about_the_one(errors: Any, case: _Case) -> str:
         named = _NAMED_EVENT.fullmatch(text)
         words.append(named[2] if named is not None else text)
     # If it has to wait, that is what counts.
-    return case.legible(next((each for each in words if _held_by(each) is not None), "; ".join(words)))
+    held = [each for each in words if _held_by(each) is not None]
+    return legible("; ".join(held[:1] or words), case.secret)
 
 
 def _held_by(words: str) -> Kind | None:
     return _HOLDING_WORDS.get(words.strip().rstrip(".").lower())
-
-
-def _parsed(body: bytes) -> dict[str, Any]:
-    try:
-        value = orjson.loads(body)
-    except orjson.JSONDecodeError:
-        return {}
-    return value if isinstance(value, dict) else {}
-
-
-def _legible(words: str, secret: str) -> str:
-    return (words.replace(secret, _REDACTED) if secret else words).strip()[:MAX_WORDS]

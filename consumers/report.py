@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from opentelemetry.trace import get_current_span
 
-from consumers.outcomes import Action, Answer, Kind
+from consumers.answers import Answer
+from consumers.outcomes import Action, Kind
 from consumers.traces import Sent
 from runtime.metrics import QUOTA_KINDS
 
@@ -18,8 +19,9 @@ if TYPE_CHECKING:
     from structlog.typing import FilteringBoundLogger
 
     from broker.interface import Record
+    from consumers.answers import NoAnswer
     from consumers.dead_letters import DeadLetter
-    from consumers.outcomes import NoAnswer, Outcome
+    from consumers.outcomes import Outcome
     from consumers.traces import Traces
     from runtime.clock import Clock
     from runtime.metrics import Metrics
