@@ -10,7 +10,7 @@ from yarl import URL
 from consumers.line import Line
 from consumers.outcomes import LONGEST_WAIT, Action, Kind
 from consumers.pace import Pace
-from consumers.pause import Pause
+from consumers.pause import FIRST_SECONDS, Pause
 from consumers.window import MINUTE, Window
 
 if TYPE_CHECKING:
@@ -26,6 +26,8 @@ _TRANSIT_SECONDS: Final = 1.0
 _BURST_OF_SET: Final = 60
 _AGAIN_SECONDS: Final = 1.0
 _ROUNDING: Final = 1e-9
+_TURNS_MISSED: Final = 2
+"""Of a slow pace: whoever asks sooner would only be refused again."""
 _LONGEST_FOR_OTHERS: Final = MINUTE
 """A storefront that is told to wait longer than the API's window may be meant alone."""
 _JUDGED: Final = (Action.SETTLE, Action.HALVE)
@@ -154,18 +156,25 @@ class Origin:
             self._tokens = min(self._tokens, 0.0)
 
     def _too_much(self, member: object, outcome: Outcome, told: Allowance | None, now: float, began: float) -> None:
+        self._fill(now)
+        asked = min(_LONGEST_FOR_OTHERS if told is None else LONGEST_WAIT, outcome.retry_after)
         if told is not None and told.reset is not None:
-            self._fill(now)
-            self._pause.refused(now, began, min(LONGEST_WAIT, max(told.reset, outcome.retry_after)))
+            asked = min(LONGEST_WAIT, max(told.reset, outcome.retry_after))
+        elif self._concerns_it_alone(member) or (began < self._pause.until and not self._pause.on):
+            # The one rests by itself; the other was out when an earlier pause began.
+            return
+        if told is None or told.reset is None or told.limit is None:
+            self._pace.refused(now)
+        self._pause.refused(now, began, asked, max(FIRST_SECONDS, _TURNS_MISSED / self._pace.rate))
+        if told is not None and told.reset is not None:
             self._window.exhausted(told, self._pause.until)
             self._limited = True
-            return
+
+    def _concerns_it_alone(self, member: object) -> bool:
+        """Say whether `member` is refused a second time although others had answers since the first."""
         alone = self._taken > self._refused.get(member, self._taken)
         self._refused[member] = self._taken
-        if not self._pause.on and (alone or began < self._pause.until):
-            return
-        self._pace.refused(now)
-        self._pause.refused(now, began, min(_LONGEST_FOR_OTHERS, outcome.retry_after), max(1.0, 2 / self._pace.rate))
+        return alone and not self._pause.on
 
     def _rate(self, now: float) -> float:
         """Return how many requests a second may go out at present; above 0."""

@@ -364,6 +364,23 @@ async def test_a_limit_that_is_set_is_not_exceeded_after_a_pause_either() -> Non
     assert len(api.refused) - refused < 0.01 * (api.count - before), "what is refused teaches a pace below it"
 
 
+async def test_what_is_told_only_when_it_is_too_late_teaches_a_pace_all_the_same() -> None:
+    clock = ManualClock()
+    origin = Origin(None, clock)
+    for _ in range(60):
+        origin.sent("a")
+        origin.answered("a", DELIVERED, None)
+    origin.forget("a", full=True)
+    origin.sent("a")
+    origin.answered("a", TOO_MANY, Allowance(None, 0, 60))
+    await clock.advance(60)
+    assert origin.admits("a")
+    origin.sent("a")
+    origin.answered("a", DELIVERED, None)
+    assert not origin.admits("a")
+    assert origin.opens_at("a") == pytest.approx(clock.monotonic() + 1, abs=0.05), "60 in a minute"
+
+
 async def test_no_window_is_waited_for_longer_than_an_hour() -> None:
     clock = ManualClock()
     origin = Origin(None, clock)
