@@ -115,11 +115,13 @@ class Child:
 
     async def drain(self) -> None:
         """Ask the role to finish what it has and to end, and wait for that; it is killed when it takes too long."""
+        asked, process = self._draining.is_set(), self._process
         self._draining.set()
-        process = self._process
         if process is None:
             return
-        process.terminate()
+        if not asked:
+            # A second signal would end it at once.
+            process.terminate()
         try:
             await asyncio.wait_for(process.wait(), self._command.drain_seconds + GRACE_SECONDS)
         except TimeoutError:

@@ -12,9 +12,8 @@ from prometheus_client.registry import Collector
 from runtime.health import Health
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable
 
-    from cli.child import Child
     from cli.supervisor import Supervisor
 
 SCRAPE_SECONDS = 2.0
@@ -39,13 +38,13 @@ class RolesCollector(Collector):
     It waits for the roles, so it is for a scraping thread, not the event loop. A role that does not answer is left out.
     """
 
-    def __init__(self, children: Sequence[Child]) -> None:
-        self._children = children
+    def __init__(self, supervisor: Supervisor) -> None:
+        self._supervisor = supervisor
 
     def collect(self) -> Iterable[Metric]:
         """Return the merged families, one of each name."""
         families: dict[str, Metric] = {}
-        for child in self._children:
+        for child in tuple(self._supervisor.children):
             for family in text_string_to_metric_families(_page(child.admin_port)):
                 merged = families.setdefault(family.name, Metric(family.name, family.documentation, family.type))
                 for sample in family.samples:
@@ -54,10 +53,10 @@ class RolesCollector(Collector):
         return families.values()
 
 
-def registry(children: Sequence[Child]) -> CollectorRegistry:
+def registry(supervisor: Supervisor) -> CollectorRegistry:
     """Return a registry of all roles' metrics."""
     merged = CollectorRegistry(auto_describe=False)
-    merged.register(RolesCollector(children))
+    merged.register(RolesCollector(supervisor))
     return merged
 
 

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
+    from cli.crew import Crew
     from cli.directory import DataDirectory
     from cli.supervisor import Supervisor
     from runtime.clock import Clock
@@ -40,6 +41,7 @@ class Serving:
         config_path: Path | None,
         directory: DataDirectory,
         supervisor: Supervisor,
+        crew: Crew,
         console: Console,
         clock: Clock,
     ) -> None:
@@ -47,6 +49,7 @@ class Serving:
         self._config_path = config_path
         self._directory = directory
         self._supervisor = supervisor
+        self._crew = crew
         self._console = console
         self._clock = clock
         self._health = RolesHealth(supervisor)
@@ -67,7 +70,7 @@ class Serving:
         admin = AdminServer(
             self._settings.admin.host,
             admin_port,
-            registry=registry(self._supervisor.children),
+            registry=registry(self._supervisor),
             health=self._health,
             log=logs.log,
             pages={PATH: partial(openapi, self._settings)},
@@ -75,25 +78,27 @@ class Serving:
         with StopSignals(lambda _: stopping.set(), self._end_at_once), HangUp(hung_up):
             async with admin, self._supervisor:
                 work = asyncio.create_task(self._work(admin.port, demo=demo))
-                await self._until(stopping, work)
+                crew = asyncio.create_task(self._crew.run())
+                await self._until(stopping, work, crew)
                 self._health.draining()
                 roles = ", ".join(child.role for child in self._supervisor.children)
                 self._console.print(f"draining: {roles} …")
         self._console.print("stopped; everything is kept in " + str(self._directory.path))
         return 0 if self._balanced else 1
 
-    async def _until(self, stopping: asyncio.Event, work: asyncio.Task[None]) -> None:
+    async def _until(self, stopping: asyncio.Event, work: asyncio.Task[None], crew: asyncio.Task[None]) -> None:
         """Wait until asked to stop. What fails before is raised."""
         asked = asyncio.create_task(stopping.wait())
         failed = asyncio.create_task(self._supervisor.failed())
-        tasks = (asked, failed, work)
+        tasks = (asked, failed, work, crew)
         try:
-            await asyncio.wait((asked, failed, work), return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait((asked, failed, work, crew), return_when=asyncio.FIRST_COMPLETED)
             if work.done() and not work.cancelled():
                 work.result()
-                await asyncio.wait((asked, failed), return_when=asyncio.FIRST_COMPLETED)
-            if failed.done():
-                failed.result()
+                await asyncio.wait((asked, failed, crew), return_when=asyncio.FIRST_COMPLETED)
+            for each in (failed, crew):
+                if each.done():
+                    each.result()
         finally:
             for task in tasks:
                 task.cancel()
@@ -123,7 +128,7 @@ class Serving:
         self._console.print(
             "every role reads the configuration anew; what is wrong with it, or needs a restart, follows"
         )
-        self._supervisor.hang_up()
+        self._crew.hang_up()
 
     def _end_at_once(self) -> None:
         self._supervisor.kill()

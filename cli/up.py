@@ -14,6 +14,7 @@ import click
 
 from cli import ports, screen
 from cli.child import GRACE_SECONDS, Child, RoleCommand
+from cli.crew import Crew, roles
 from cli.demo.stand_in import storefront_of
 from cli.directory import DataDirectory
 from cli.options import config_option
@@ -30,9 +31,6 @@ if TYPE_CHECKING:
 
     from runtime.settings import Settings
 
-ROLES = ("gateway", "forwarder", "scheduler", "sandbox")
-"""In the order in which they drain: each before the one that takes its events, and the one that all ask last."""
-
 
 @click.command
 @config_option
@@ -42,7 +40,7 @@ def command(config_path: Path | None, *, demo: bool) -> None:
 
     Each role is a process of its own; one that ends is started again. /livez, /readyz and /metrics of all are on one
     admin server, their logs in <broker.path>/logs. Ctrl-C drains them in order, a second one ends them at once. SIGHUP
-    makes every role take over the configuration as it is then; the first export, and ports, need a restart.
+    makes every role take over the configuration as it is then; ports need a restart.
 
     --demo exits 1 in the end if what came out does not balance with what went in.
     """
@@ -50,11 +48,6 @@ def command(config_path: Path | None, *, demo: bool) -> None:
     if demo:
         storefront_of(settings)
     sys.exit(asyncio.run(_up(settings, config_path, demo=demo)))
-
-
-def roles(settings: Settings) -> Sequence[str]:
-    """Return which of `ROLES` there is work for: without exports there is no scheduler."""
-    return [role for role in ROLES if role != "scheduler" or settings.exports]
 
 
 async def _up(settings: Settings, config_path: Path | None, *, demo: bool) -> int:
@@ -68,17 +61,20 @@ async def _up(settings: Settings, config_path: Path | None, *, demo: bool) -> in
         with closing(Leash()) as leash:
             started_with = {**environ, **leash.environment(), "SLUICE_LOG_FORMAT": "json"}
             pass_fds = (*leash.pass_fds, *directory.pass_fds)
-            children = [
-                Child(
+
+            def make(role: str) -> Child:
+                return Child(
                     RoleCommand(role, _arguments(role, config_path), started_with, pass_fds, drain_seconds),
                     RoleLog(directory.logs, role),
                     partial(screen.notice, console, clock, role),
                     clock,
                 )
-                for role in roles(settings)
-            ]
-            settings = config.load(config_path, environ, more=conflicts)
-            serving = Serving(settings, config_path, directory, Supervisor(children), console, clock)
+
+            supervisor = Supervisor([make(role) for role in roles(settings)])
+            load = partial(config.load, config.find(config_path), environ, more=conflicts)
+            settings = load()
+            crew = Crew(supervisor, make, load, partial(console.print, soft_wrap=True))
+            serving = Serving(settings, config_path, directory, supervisor, crew, console, clock)
             return await serving.run(found["admin.port"], demo=demo)
 
 

@@ -111,6 +111,41 @@ async def test_a_role_that_cannot_start_ends_it_with_its_own_words(stage: Stage)
     assert not any("the disk is full" in text for _, text in stage.told), "told once, by whoever started it"
 
 
+async def test_a_role_comes_later_and_one_goes_before_the_others(stage: Stage) -> None:
+    first, last, between = stage.child("first"), stage.child("last"), stage.child("between")
+    why: list[BaseException] = []
+
+    async with Supervisor([first, last]) as supervisor:
+        await asyncio.wait_for(supervisor.ready(), 30)
+        supervisor.take_on(between, 1, why.append)
+        assert list(supervisor.not_ready()) == ["between.process"]
+        await asyncio.wait_for(supervisor.ready(), 30)
+        failed = asyncio.create_task(supervisor.failed())
+        await supervisor.dismiss(first)
+        assert not failed.done(), "it was asked to"
+        failed.cancel()
+
+    assert why == []
+    assert [told for told in stage.told if told[1] == "drained"] == [
+        ("first", "drained"),
+        ("between", "drained"),
+        ("last", "drained"),
+    ]
+
+
+async def test_one_that_comes_later_and_cannot_start_leaves_the_others_alone(stage: Stage) -> None:
+    first, second, why = stage.child("first"), stage.child("second", "broken"), list[BaseException]()
+
+    async with Supervisor([first]) as supervisor:
+        await asyncio.wait_for(supervisor.ready(), 30)
+        supervisor.take_on(second, 1, why.append)
+        await until(lambda: why)
+        assert supervisor.children == [first]
+        assert supervisor.not_ready() == {}
+
+    assert "second did not start: failed error=the disk is full" in str(why[0])
+
+
 async def test_a_role_that_does_not_drain_in_time_is_killed(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(children, "GRACE_SECONDS", 0.1)
     role = stage.child("first", "stubborn", drain_seconds=0.1)
@@ -129,7 +164,7 @@ async def test_one_admin_server_shows_all_roles(stage: Stage) -> None:
     supervisor = Supervisor(roles)
     health = RolesHealth(supervisor)
     log = Logs("up", 2, level="error").log
-    admin = AdminServer("127.0.0.1", 0, registry=overview.registry(roles), health=health, log=log)
+    admin = AdminServer("127.0.0.1", 0, registry=overview.registry(supervisor), health=health, log=log)
 
     async with admin, aiohttp.ClientSession(f"http://127.0.0.1:{admin.port}") as session, supervisor:
         async with session.get("/readyz") as answer:

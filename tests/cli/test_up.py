@@ -11,7 +11,7 @@ import psutil
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from cli.up import roles
+from cli.crew import roles
 from examples import shop
 from examples.figures import Figures, tally
 from runtime import config
@@ -304,6 +304,36 @@ def test_without_exports_there_is_no_scheduler(sluice: Installation) -> None:
 
     assert roles(without) == WITHOUT_EXPORTS
     assert roles(config.load(sluice.config, {})) == ROLES
+
+
+async def test_the_first_export_brings_the_scheduler_and_the_last_one_takes_it_along(sluice: Installation) -> None:
+    without = sluice.config.read_text()
+    async with sluice.started("up") as process:
+        await printed(process, SERVING)
+        before = roles_of(process)
+        add_exports(sluice, "shop")
+        good = sluice.config.read_text()
+        sluice.config.write_text(good.replace('"reports"', '"reprots"'))
+        process.send_signal(signal.SIGHUP)
+        text = await printed(process, "the roles stay as they are")
+        sluice.config.write_text(good)
+        process.send_signal(signal.SIGHUP)
+        text += await printed(process, "scheduler starts")
+        await until(lambda: sorted(roles_of(process)) == sorted(ROLES))
+        await all_ready(sluice)
+        async with asyncio.timeout(30):
+            while len(published(await metrics(sluice))) < 2:  # noqa: ASYNC110  # another process cannot set our event
+                await asyncio.sleep(0.05)
+        sluice.config.write_text(without)
+        process.send_signal(signal.SIGHUP)
+        text += await printed(process, "scheduler drains")
+        await until(lambda: roles_of(process) == before)
+        done = await finish(process, signal.SIGTERM)
+
+    assert "exports[1].dataset" in text, text
+    assert sorted(before) == sorted(WITHOUT_EXPORTS)
+    assert "draining: gateway, forwarder, sandbox" in done.out
+    assert (done.code, done.err) == (0, "")
 
 
 async def test_a_port_in_use_names_the_key_to_change(sluice: Installation) -> None:
