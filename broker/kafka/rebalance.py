@@ -15,8 +15,12 @@ if TYPE_CHECKING:
 
     from broker.kafka.admin import Admin
 
-REBALANCE_SECONDS = 60.0
-"""How long the group waits for a member that is revoking."""
+REBALANCE_SECONDS = 30.0
+"""How long the group, and nobody owns anything meanwhile, waits for a member that is revoking, or for one with a name of its own that
+is gone. A forwarder's drain takes 13 s at most.
+"""
+OVERDUE_SECONDS = REBALANCE_SECONDS + 5.0
+"""A member that is given nothing for so long, not even that it owns nothing, is not well."""
 
 _RETRY_SECONDS = 0.5
 _REVOKE_SECONDS = REBALANCE_SECONDS - 5.0

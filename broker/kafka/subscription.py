@@ -19,7 +19,7 @@ from broker.interface import Assignment, Fenced, Subscription, TopicPartition, U
 from broker.kafka import inside
 from broker.kafka.connection import REQUEST_TIMEOUT_MS
 from broker.kafka.fetched import with_lean_records
-from broker.kafka.rebalance import REBALANCE_SECONDS, Rebalance, positions
+from broker.kafka.rebalance import OVERDUE_SECONDS, REBALANCE_SECONDS, Rebalance, positions
 from broker.kafka.refusals import said
 from broker.kafka.teardown import stop_within
 
@@ -140,7 +140,7 @@ class KafkaSubscription(Subscription):
         self._last_heard = inside.last_heard(consumer, self._clock.monotonic)
         consumer.subscribe(topics=self._topics, listener=rebalance)
         self._consumer, self._rebalance = consumer, rebalance
-        self._silent_since = self._unsettled_since = self._clock.monotonic()
+        self._silent_since = self._clock.monotonic()
 
     async def poll(
         self,
@@ -148,7 +148,7 @@ class KafkaSubscription(Subscription):
         partitions: Collection[TopicPartition] | None = None,
         max_records: int = 10_000,
     ) -> Mapping[TopicPartition, Sequence[Record]]:
-        """See the interface. Raises Unavailable too when nothing at all was heard of Kafka for 15 s."""
+        """See the interface. Raises Unavailable too when nothing was heard of Kafka for 15 s, or nothing assigned for 35 s."""
         deadline = self._clock.monotonic() + timeout
         # With a backlog, or when closed, nothing below waits: others must have their turn.
         await asyncio.sleep(0)
@@ -307,11 +307,12 @@ class KafkaSubscription(Subscription):
         if not self._rebalance.settled:
             if self._rebalance.fault is not None:
                 raise self._rebalance.fault
-            if self._unsettled_since is None:
-                self._unsettled_since = now
-            waited = now - self._unsettled_since
-            if waited > REBALANCE_SECONDS + _SILENCE_SECONDS:
-                self._given_up = f"the group gave no assignment for {waited:.0f} s"
+            self._unsettled_since = self._unsettled_since or now
+            # Joining anew may cure it, and ends none of the time in which nothing was owned.
+            if now - max(self._unsettled_since, self._silent_since) > REBALANCE_SECONDS + _SILENCE_SECONDS:
+                self._given_up = "no assignment"
+            elif now - self._unsettled_since > OVERDUE_SECONDS:
+                raise Unavailable(f"group {self._group} gave no assignment for more than {OVERDUE_SECONDS:g} s")
         else:
             silent = now - self._silent_since
             wanted = self._wanted(partitions)

@@ -28,7 +28,7 @@ from tests.broker.member import Member, one_each
 from tests.broker.waiting import eventually
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Callable, Collection
 
     from broker.interface import Broker
     from tests.broker.backend import Backend
@@ -120,7 +120,7 @@ async def test_a_slow_revocation_keeps_its_time_and_everybody_elses(backend: Bac
     await subscription.close()
 
 
-async def test_a_rebalance_that_takes_long_is_waited_for_however_old_the_assignment(
+async def test_a_rebalance_is_waited_for_however_old_the_assignment_and_told_when_it_takes_too_long(
     backend: Backend, broker: Broker
 ) -> None:
     """Whoever takes the time since its last assignment for the time without one leaves in every rebalance, and joins anew."""
@@ -128,30 +128,45 @@ async def test_a_rebalance_that_takes_long_is_waited_for_however_old_the_assignm
     topic, group = await backend.topic(broker, 3), backend.group()
     publisher = await broker.publisher()
     await asyncio.gather(*(publisher.publish(topic, n, numbered(0, 1)) for n in range(3)))
+    old, slow, newcomer = Member("old"), Member("slow"), Member("newcomer")
+    complaints = set[str]()
 
     async def drain(_: Collection[TopicPartition]) -> None:
         await drained.wait()
 
+    async def poll_until(condition: Callable[[], object]) -> None:
+        async with asyncio.timeout(30):
+            while not condition():
+                try:
+                    for partition, records in (await subscription.poll(0.05)).items():
+                        old.records[partition].extend(records)
+                except Unavailable as error:
+                    complaints.add(str(error))
+
     with capture_logs() as lines:
-        old = Member("old")
         other = open_broker(backend.settings, Metrics(), structlog.get_logger(), clock)
         async with AsyncExitStack() as stack:
             await stack.enter_async_context(other)
             stack.callback(drained.set)
-            await old.start(other, group, topic)
-            await old.until_read(3)
-            slow = await Member("slow").start(broker, group, topic)
-            await eventually(lambda: one_each([slow, old], 3), "every partition owned once")
+            subscription = await other.subscribe(group, [topic], old)
+            await poll_until(lambda: old.total() == 3)
+            await slow.start(broker, group, topic)
+            await poll_until(lambda: one_each([slow, old], 3) and old.total() > 3)
             slow.on_revoked = drain
-            await old.until_read(4)
             clock.ahead = 1_000.0
-            newcomer = await Member("newcomer").start(await backend.open(), group, topic)
-            await eventually(lambda: not old.owned, "a rebalance begins")
-            await old.until_polled(3)
+            await newcomer.start(await backend.open(), group, topic)
+            await poll_until(lambda: not old.owned)
+            for _ in range(3):
+                await subscription.poll(0.05)
+            clock.ahead += rebalance.OVERDUE_SECONDS + 1
+            assert complaints == set()
+            await poll_until(lambda: complaints)
             drained.set()
-            await eventually(lambda: one_each([slow, old, newcomer], 3), "every partition owned once")
-            for member in (old, newcomer, slow):
-                await member.stop()
+            await poll_until(lambda: one_each([slow, old, newcomer], 3))
+            await subscription.close()
+            await newcomer.stop()
+            await slow.stop()
+    assert complaints == {f"group {group} gave no assignment for more than 35 s"}
     assert "joining the group anew" not in {line["event"] for line in lines}
 
 
