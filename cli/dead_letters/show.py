@@ -16,7 +16,7 @@ from cli.printable import printable
 from consumers.dead_letters import ADDED
 from consumers.letter_index import LetterIndex
 from consumers.letter_search import fetch, search
-from consumers.letters import REPLAYED_FROM
+from consumers.letters import REPLAYED_FROM, Settled
 from runtime.errors import OperatorError
 
 if TYPE_CHECKING:
@@ -34,16 +34,20 @@ if TYPE_CHECKING:
 def command(settings: Settings, place: Place, *, as_json: bool) -> None:
     """Print all of the dead letter at PLACE.
 
-    The API's words, where it stood, its headers and the event; with --json the event is as it was sent, digit for digit.
+    The API's words, where it stood, its headers and the event; with --json the event is as it was sent, digit for digit. Of a
+    user who was deleted since, neither headers nor event.
     """
     letter, entry = asyncio.run(_read(settings, place))
     if as_json:
         facts = wording.as_json(letter, entry.settled)
-        click.echo(orjson.dumps({**facts, "record": orjson.Fragment(record_text.as_json(letter.record))}))
+        record = None if is_gone(entry) else orjson.Fragment(record_text.as_json(letter.record))
+        click.echo(orjson.dumps({**facts, "record": record}))
         return
     console = screen.console()
     for label, text in lines(letter, entry):
         console.print(f"{label:14}{printable(text)}", soft_wrap=True)
+    if is_gone(entry):
+        return
     console.print()
     for line in value_of(letter).split("\n"):
         console.print(printable(line), soft_wrap=True)
@@ -67,12 +71,19 @@ def lines(letter: Letter, entry: Entry) -> Iterator[tuple[str, str]]:
     if others:
         yield "also at", ", ".join(others)
     yield "key", wording.key_of(letter) or "-"
+    if is_gone(entry):
+        return
     label = "headers"
     for name, value in letter.record.headers:
         if name in ADDED or name == REPLAYED_FROM:
             continue
         yield label, f"{name}: {value.decode('utf-8', 'backslashreplace')}"
         label = ""
+
+
+def is_gone(entry: Entry) -> bool:
+    """Say whether the user was deleted: the record is there until it expires, and whoever reads it has to honour that."""
+    return entry.settled is not None and entry.settled.outcome == Settled.USER_DELETED
 
 
 def value_of(letter: Letter) -> str:

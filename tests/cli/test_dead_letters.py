@@ -151,6 +151,22 @@ def test_show_prints_one_whole(desk: Desk) -> None:
     assert data["record"]["headers"]["ce_type"] == "ecommerce.purchase"
 
 
+def test_of_a_user_who_was_deleted_nothing_is_shown(desk: Desk) -> None:
+    async def forget(broker: Broker) -> Place:
+        place = await bury(broker, "a1", 1)
+        await settle(broker, place, b"a", Settled.USER_DELETED)
+        return place
+
+    place = str(desk.on_log(forget))
+    text = desk("show", place).out
+    assert "outcome       user_deleted" in text
+    assert "ce_id" not in text
+    assert '"name"' not in text
+    [data] = desk("show", place, "--json").objects()
+    assert (data["outcome"], data["record"]) == ("user_deleted", None)
+    assert desk("list").out == desk("replay", "--all", "--yes").out == "no unsettled dead letters\n"
+
+
 @pytest.mark.parametrize(
     ("place", "code", "told"),
     [
