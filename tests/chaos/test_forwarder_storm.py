@@ -137,6 +137,8 @@ async def _survive(world: World, session: aiohttp.ClientSession, kafka: KafkaClu
     world.notes += [f"99 of 100 within {calm:.3f} s, while another was parked {parked:.3f} s" for calm, parked in spans]
     await require_promises_kept(world, upstream, traffic.ledgers)
     assert auditor.faults == []
+    unassigned = [name for name in FORWARDERS if b'"no assignment"' in world.role(name).log.read_bytes()]
+    assert unassigned == [], "a rebalance takes seconds: who waits for much longer hangs"
     assert auditor.balanced > auditor.unanswered.total(), auditor.unanswered
     for calm, parked in spans:
         assert parked <= max(NOT_FELT_SECONDS, NOT_FELT_FACTOR * calm)
