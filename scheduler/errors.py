@@ -4,6 +4,7 @@
 
     PullError
     ├── Retryable       the same request may work later: busy, 5xx, 599, timeout, 429 that is only pace
+    │   └── TimedOut    no whole answer in time: a smaller one may come
     ├── Parked          plan or quota: the account rests, and is probed
     ├── AccountRefused  permanent for every export of the account: a bad key, a missing scope
     └── ExportRefused   permanent for this export alone: an unknown metric, a refused site, a setting the vendor lacks
@@ -29,6 +30,10 @@ class Retryable(PullError):
         super().__init__(reason)
         self.retry_after = retry_after
         self.whole_account = whole_account
+
+
+class TimedOut(Retryable):
+    """The vendor did not bring the answer in time."""
 
 
 class Parked(PullError):

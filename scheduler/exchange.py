@@ -16,7 +16,7 @@ from yarl import URL
 
 from runtime.resolver import Resolver
 from scheduler.body import Body
-from scheduler.errors import ExportRefused, Retryable
+from scheduler.errors import ExportRefused, Retryable, TimedOut
 from scheduler.gunzip import Gunzip
 from scheduler.no_answer import no_answer
 from scheduler.reply import Reply
@@ -131,7 +131,7 @@ class Exchange:
         except aiohttp.ConnectionTimeoutError:
             raise
         except TimeoutError as error:
-            raise Retryable(f"the vendor did not begin to answer within {request.timeout_seconds:g} s") from error
+            raise TimedOut(f"the vendor did not begin to answer within {request.timeout_seconds:g} s") from error
 
     async def _stage(self, response: aiohttp.ClientResponse, body: Body) -> None:
         encoding = response.headers.get("Content-Encoding", "identity").strip().lower()
@@ -151,7 +151,7 @@ class Exchange:
                 return await response.content.read(_READ_BYTES)
         except TimeoutError as error:
             idle = self._limits.idle_seconds
-            raise Retryable(f"the answer stopped after {body.size} bytes: nothing more came for {idle:g} s") from error
+            raise TimedOut(f"the answer stopped after {body.size} bytes: nothing more came for {idle:g} s") from error
 
     async def _keep(self, body: Body, piece: bytes, *, last: bool = False) -> None:
         if body.size + len(piece) > self._limits.max_bytes:

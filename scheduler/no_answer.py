@@ -6,12 +6,13 @@ import zlib
 
 import aiohttp
 
-from scheduler.errors import Retryable
+from scheduler.errors import Retryable, TimedOut
 
 
 def no_answer(error: Exception, received: int) -> Retryable:
     """Return what to raise for what broke a request off when `received` bytes of the answer were there."""
-    return Retryable(_words(error, received))
+    in_time = not isinstance(error, TimeoutError) or isinstance(error, aiohttp.ConnectionTimeoutError)
+    return (Retryable if in_time else TimedOut)(_words(error, received))
 
 
 def _words(error: Exception, received: int) -> str:  # noqa: PLR0911  # a table

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 import orjson
 
 from runtime.retry_after import seconds_to_wait
-from scheduler.errors import AccountRefused, ExportRefused, Parked, Retryable
+from scheduler.errors import AccountRefused, ExportRefused, Parked, Retryable, TimedOut
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -43,6 +43,10 @@ def usual(reply: Reply) -> PullError | None:  # noqa: PLR0911  # a table
             return Retryable(reason, retry_after=retry_after(reply), whole_account=True)
         case _ if 400 <= status < 500:  # noqa: PLR2004  # the class of faulty requests
             return ExportRefused(_reason("the vendor refuses the request", reply))
+        case 504:
+            return TimedOut(
+                _reason("the vendor did not answer its own front in time", reply), retry_after=retry_after(reply)
+            )
         case _:
             return Retryable(_reason("the vendor failed", reply), retry_after=retry_after(reply))
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from scheduler.buckets import shifted
-from scheduler.errors import ExportRefused, PullError
+from scheduler.errors import ExportRefused, PullError, TimedOut
 from scheduler.sources.in_thread import in_thread
 from scheduler.sources.interface import Answer
 from scheduler.sources.profitmetrics.endpoints import OUTER_FLAG, REPORTS_PATH
+from scheduler.sources.profitmetrics.portions import Portions
 from scheduler.sources.profitmetrics.refusal import ReportFailed, RequestRefused, SitesRefused, is_whole_account, judge
 from scheduler.sources.profitmetrics.reports import ReportRows, body, read
 from scheduler.sources.profitmetrics.stream import Malformed
@@ -22,9 +23,6 @@ if TYPE_CHECKING:
     from scheduler.plan import Window
     from scheduler.sources.interface import Ask, Sink
     from scheduler.sources.profitmetrics.live import LiveCatalogue
-
-MOST_REPORTS: Final = 20
-"""How many reports go into one request. The vendor documents no limit."""
 
 
 @dataclass(slots=True)
@@ -44,6 +42,7 @@ class Reporting:
         self._caller = caller
         self._live = live
         self._week_starts = week_starts
+        self._portions = Portions()
 
     async def pull(self, asks: Sequence[Ask], sinks: Sequence[Sink]) -> list[Answer | PullError]:
         """Return what became of each ask; their outer flag is the same. Raises PullError when the live catalogue cannot be had."""
@@ -52,25 +51,34 @@ class Reporting:
         for part in parts:
             part.outcome = await self._live.refusal(part.ask.query["metrics"], now)
         while going := [part for part in parts if part.outcome is None]:
-            await self._together(going[:MOST_REPORTS])
+            if not await self._together(self._portions.next(going, _export)):
+                _give_up(parts, TimedOut)
             _give_up_with_the_account(parts)
         return [part.outcome for part in parts if part.outcome is not None]
 
-    async def _together(self, parts: Sequence[_Part]) -> None:
-        """Ask for some parts in one request, and when that is refused for each alone: which one it was for, nobody knows."""
+    async def _together(self, parts: Sequence[_Part]) -> bool:
+        """Ask for some parts in one request, and when that is refused for each alone: which one it was for, nobody knows. Those that do
+        not come in time go on, to be asked for in smaller portions; alone they fail. Returns whether there is any use in asking for others.
+        """
         try:
             await self._ask(parts)
+        except TimedOut as error:
+            if len(parts) == 1:
+                parts[0].outcome = error
+            return self._portions.did_not_come([_export(part) for part in parts])
         except (ExportRefused, ReportFailed) as error:
             if len(parts) == 1:
                 parts[0].outcome = await self._explained(error, parts[0].ask)
-                return
+                return True
             for part in parts:
                 if part.outcome is None:
-                    await self._together([part])
+                    if not await self._together([part]):
+                        return False
                     _give_up_with_the_account(parts)
         except PullError as error:
             for part in parts:
                 part.outcome = error
+        return True
 
     async def _ask(self, parts: Sequence[_Part]) -> None:
         """Ask once. A part is over, or goes on with what the answer seems to lack. Raises PullError for the request as a whole."""
@@ -84,6 +92,8 @@ class Reporting:
                     # Their rows are staged: only a new pull is free of them.
                     raise Malformed(f"rows, and then: {error}") from error
                 raise
+            finally:
+                self._portions.came([_export(part) for part in parts])
             for part in parts:
                 _settle(part, rows[part.ask.id])
             reply.faults += [part.outcome for part in parts if isinstance(part.outcome, PullError)]
@@ -122,6 +132,17 @@ def _answer(ask: Ask) -> Answer:
         currency=ask.query["currency"],
         timezone=ask.plan.shape.zone.key,
     )
+
+
+def _export(part: _Part) -> str:
+    return part.ask.plan.name
+
+
+def _give_up(parts: Sequence[_Part], kind: type[PullError]) -> None:
+    """Give what is still to be asked for the error of this kind that another part had."""
+    error = next(part.outcome for part in parts if isinstance(part.outcome, kind))
+    for part in parts:
+        part.outcome = part.outcome or error
 
 
 def _give_up_with_the_account(parts: Sequence[_Part]) -> None:
