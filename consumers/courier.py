@@ -127,7 +127,12 @@ class Courier:
         parts = [_Part(records)] if records else []
         while parts and not flight.withdrawn:
             part = parts.pop()
+            refusals = part.refusals.count
             rest = [each for each in await self._settle(flight, part) if each.records]
+            if refusals and not rest and part.refusals.count == refusals:
+                # It was taken in the end. So may be what was refused beside it: none of that need wait any longer.
+                for each in parts:
+                    each.refusals = Refusals()
             parts = _behind(parts, part) if rest == [part] else [*parts, *reversed(rest)]
             if parts and sum(len(each.records) for each in rest) < len(part.records):
                 flight.partly(flight, [record for each in parts for record in each.records])
