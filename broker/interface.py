@@ -160,7 +160,7 @@ class RebalanceListener(ABC):
     @abstractmethod
     async def revoked(self, partitions: Collection[TopicPartition]) -> None:
         """Finish or abandon the work on these, which are about to go to others, and commit what is finished. It has the
-        group's rebalance timeout (30 s) at most. Where ownership was lost without notice, the commit raises Fenced.
+        group's rebalance timeout (20 s) at most. Where ownership was lost without notice, the commit raises Fenced.
         """
 
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from broker.kafka.admin import Admin
 
-REBALANCE_SECONDS = 30.0
+REBALANCE_SECONDS = 20.0
 """How long the group, and nobody owns anything meanwhile, waits for a member that is revoking, or for one with a name of its own that
 is gone. A forwarder's drain takes 13 s at most.
 """

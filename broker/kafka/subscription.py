@@ -148,7 +148,7 @@ class KafkaSubscription(Subscription):
         partitions: Collection[TopicPartition] | None = None,
         max_records: int = 10_000,
     ) -> Mapping[TopicPartition, Sequence[Record]]:
-        """See the interface. Raises Unavailable too when nothing was heard of Kafka for 15 s, or nothing assigned for 35 s."""
+        """See the interface. Raises Unavailable too when nothing was heard of Kafka for 15 s, or nothing assigned for 25 s."""
         deadline = self._clock.monotonic() + timeout
         # With a backlog, or when closed, nothing below waits: others must have their turn.
         await asyncio.sleep(0)

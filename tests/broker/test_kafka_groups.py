@@ -166,7 +166,7 @@ async def test_a_rebalance_is_waited_for_however_old_the_assignment_and_told_whe
             await subscription.close()
             await newcomer.stop()
             await slow.stop()
-    assert complaints == {f"group {group} gave no assignment for more than 35 s"}
+    assert complaints == {f"group {group} gave no assignment for more than 25 s"}
     assert "joining the group anew" not in {line["event"] for line in lines}
 
 
