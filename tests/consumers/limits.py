@@ -90,15 +90,23 @@ class Sender:
         self.told_until = -math.inf
         self._since = now
         self._backlog = 0.0
+        self._out = 0
 
     def wants(self, now: float) -> bool:
         if self.demand == math.inf:
             return True
         self._backlog += (now - self._since) * self.demand
         self._since = now
-        return self._backlog >= 1
+        return self._backlog - self._out >= 1
+
+    def send(self, now: float) -> bool:
+        """Send a request; whether it is the probe."""
+        self._out += 1
+        self.early += now < self.told_until
+        return self.gate.enter()
 
     def settle(self, *, taken: bool) -> None:
+        self._out -= 1
         if taken:
             self.taken += 1
             self._backlog -= 1
@@ -170,10 +178,8 @@ class Market:
 
     def _send(self, sender: Sender, now: float) -> None:
         while sender.gate.admit(new=sender.wants(now)):
-            probe = sender.gate.enter()
-            sender.early += now < sender.told_until
+            probe = sender.send(now)
             wait = self.limit.wait(now)
-            sender.settle(taken=not wait)
             self._number += 1
             after = self._seconds * self._chance.uniform(0.8, 1.2)
             heapq.heappush(self._out, _Answer(now + after, self._number, sender, now, probe, wait))
@@ -181,6 +187,7 @@ class Market:
     def _answer(self, now: float) -> None:
         while self._out and self._out[0].at <= now:
             _, number, sender, sent, probe, wait = heapq.heappop(self._out)
+            sender.settle(taken=not wait)
             outcome = TOO_MANY if wait else DELIVERED
             if wait and self._says_when:
                 outcome = TOO_MANY._replace(retry_after=float(math.ceil(wait)))
