@@ -134,7 +134,8 @@ async def test_a_partition_that_was_lost_is_forgotten_and_nothing_is_committed_f
         subscription.commit_error = Fenced("another's now")
         running = asyncio.create_task(forwarder.run())
         await until(lambda: [line for line in log if line["event"] == "partition lost"])
-        assert assignments.trackers == {}
+        # It is told before what is out has been given up, and forgotten after that.
+        await until(lambda: assignments.trackers == {})
         assert forwarder.fault() is None
         process.stop("test")
         await running
