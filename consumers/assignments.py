@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from broker.interface import Fenced, RebalanceListener, TopicPartition, Unavailable
 from consumers.audit import tally_of
-from consumers.memory import METADATA_BYTES, finished_above
+from consumers.memory import METADATA_BYTES, Remembered, remembered
 from consumers.tally import Tally
 from consumers.tracker import PENDING, Tracker
 from runtime.errors import one_line
@@ -33,7 +33,7 @@ class Assignments(RebalanceListener):
 
     `routes`: by topic. A commit carries the tally of G7; the tally goes on from the one that was committed last,
     so that an offset which somebody else committed stays visible as unaccounted for. It carries, too, what is finished above
-    the offset: whoever has the partition next does not send that again.
+    the offset, which whoever has the partition next does not send again, and what is in doubt there, which it sends first.
     """
 
     def __init__(self, routes: Mapping[str, Route], log: FilteringBoundLogger) -> None:
@@ -69,9 +69,9 @@ class Assignments(RebalanceListener):
                 self._refuse(each)
                 continue
             partition = TopicPartition(*each.partition)
-            marks = self._finished_above(each)
-            finished += len(marks) - marks.count(PENDING)
-            tracker = Tracker(each.position, self._tally(each), marks)
+            before = self._remembered(each)
+            finished += len(before.finished) - before.finished.count(PENDING)
+            tracker = Tracker(each.position, self._tally(each), before)
             self._trackers[partition] = tracker
             self._routes[partition.topic].assign({partition.partition: tracker})
         self._log.info(
@@ -148,12 +148,12 @@ class Assignments(RebalanceListener):
             "offset out of range", topic=assignment.partition.topic, partition=assignment.partition.partition, error=why
         )
 
-    def _finished_above(self, assignment: Assignment) -> bytes:
+    def _remembered(self, assignment: Assignment) -> Remembered:
         commit = assignment.commit
         if commit is None:
-            return b""
+            return Remembered()
         try:
-            return finished_above(commit, assignment.log)
+            return remembered(commit, assignment.log)
         except ValueError as error:
             self._log.error(
                 "what is finished above the committed offset cannot be told, and is sent again",
@@ -162,7 +162,7 @@ class Assignments(RebalanceListener):
                 offset=commit.offset,
                 error=str(error),
             )
-            return b""
+            return Remembered()
 
     def _tally(self, assignment: Assignment) -> Tally:
         topic, number = assignment.partition

@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Final
 
 import orjson
 
+from consumers.memory import SENT, TRANSACTION
+
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from broker.interface import Record
     from consumers.tracker import Tracker
@@ -45,6 +47,14 @@ class Batch:
         """Mark some of this batch's records as finished in the trackers of their partitions; each record once."""
         for partition, run in groupby(records, _PARTITION):
             self.trackers[partition].settle(list(run), mark)
+
+    def doubt(self, since: int, records: Sequence[Record], transactions: Collection[tuple[int, int]]) -> None:
+        """Note in the trackers that these of its records were sent without an answer at `since`, in milliseconds since the epoch, and which
+        of them, by partition and offset, are transactions.
+        """
+        for partition, run in groupby(sorted(records, key=_PARTITION), _PARTITION):
+            marks = {each.offset: TRANSACTION if (partition, each.offset) in transactions else SENT for each in run}
+            self.trackers[partition].doubt(since, marks)
 
     def partitions(self) -> set[int]:
         """Return which partitions the records came from."""

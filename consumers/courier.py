@@ -15,6 +15,7 @@ from consumers.firewall import Refusals
 from consumers.outcomes import Action, Kind, classify
 from consumers.thrift import Thrift
 from consumers.tracker import DEAD_LETTERED, DELIVERED
+from schemas.topics import events_topic
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -102,7 +103,7 @@ class Courier:
         limit: DeadLetterLimit,
         forgetting: Forgetting,
     ) -> None:
-        self.doubts = Doubts(clock, report)
+        self.doubts = Doubts(events_topic(storefront), clock, report)
         self.thrift = Thrift(report)
         self._storefront = storefront
         self._ingestion = ingestion
@@ -124,7 +125,7 @@ class Courier:
         """
         records = await self._without_void(flight)
         records = await self._without_forgotten(flight, records)
-        parts = [_Part(records)] if records else []
+        parts = [_Part(records, doubt=self.doubts.claim(records))] if records else []
         while parts and not flight.withdrawn:
             part = parts.pop()
             refusals = part.refusals.count
@@ -230,7 +231,7 @@ class Courier:
                 answer = await self._ingestion.post(request)
         except asyncio.CancelledError:
             self._report.given_up(len(part.records))
-            part.doubt = part.doubt or self.doubts.about(part.records, started)
+            part.doubt = part.doubt or self._doubt(flight, part, started)
             raise
         finally:
             flight.busy = False
@@ -238,7 +239,7 @@ class Courier:
         if isinstance(request, Deletion):
             outcome = judged(outcome, answer)
         if outcome.in_doubt and part.doubt is None:
-            part.doubt = self.doubts.about(part.records, started)
+            part.doubt = self._doubt(flight, part, started)
             self.doubts.watch(part.doubt)
         probe, flight.probe = flight.probe, None
         seconds = self._clock.monotonic() - started
@@ -250,6 +251,9 @@ class Courier:
             self.thrift.take(allowance)
         self._gate.leave(flight, outcome, probe=probe, seconds=seconds, allowance=allowance)
         return outcome
+
+    def _doubt(self, flight: Flight, part: _Part, started: float) -> Doubt | None:
+        return self.doubts.about(flight.batch, part.records, self._clock.monotonic() - started)
 
     async def _finish(self, flight: Flight, part: _Part, outcome: Outcome) -> Sequence[Record]:
         """Settle what was sent; return what is to be sent again, in its order.

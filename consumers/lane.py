@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from consumers.batch import BODY_OVERHEAD, COMMA, Batch
 from consumers.deletions import deletion_of
 from consumers.letters import REPLAYED_FROM
+from consumers.repeats import Repeats
 from schemas.cloudevents import DELETION_START
 
 if TYPE_CHECKING:
@@ -24,8 +25,8 @@ class Lane:
     A batch takes records in the order they were read. A record whose key is in another batch in flight is parked
     behind that key; when the batch is released, what was parked for its keys travels before anything newer.
     Records without a key are never parked. A deletion of a user has a batch of its own, in its place among the
-    records of its key. Every record is moved at most twice, so a hot key costs no more than others. No I/O, no
-    clock of its own; not thread-safe.
+    records of its key. Every record is moved at most twice, so a hot key costs no more than others. What an earlier
+    owner of a partition left in doubt goes before everything (`Repeats`). No I/O, no clock of its own; not thread-safe.
 
     Life: `assign` partitions → `add` records → `take` a batch at `due_at` → perhaps `release_finished` when some of it
     is → `release` it when all of it is finished, or given up.
@@ -52,6 +53,7 @@ class Lane:
         self._holders: dict[bytes, Batch] = {}
         self._parked: dict[bytes, list[Record]] = {}
         self._returning: deque[bytes] = deque()
+        self._repeats = Repeats()
         # Partition and offset of those that are in no batch.
         self._deletions: set[tuple[int, int]] = set()
         self._replays: set[tuple[int, int]] = set()
@@ -66,9 +68,12 @@ class Lane:
         """How many records wait to be taken, parked ones apart."""
         return len(self._ready)
 
-    def assign(self, trackers: Mapping[int, Tracker]) -> None:
-        """Take on partitions. What is in flight keeps the trackers it has."""
+    def assign(self, trackers: Mapping[int, Tracker], now: float = 0.0) -> None:
+        """Take on partitions. What is in flight keeps the trackers it has. `now`: as for `add`."""
         self._trackers = self._trackers | dict(trackers)
+        for partition, tracker in trackers.items():
+            for since, offsets in tracker.doubts().items():
+                self._repeats.expect(partition, dict.fromkeys(offsets, since), now)
 
     def add(self, partition: int, records: Sequence[Record], now: float) -> int:
         """Take records that were read from an assigned partition, in their order; return how many are not finished already. `now`:
@@ -95,6 +100,12 @@ class Lane:
                 self._deletions.add(place)
             if record.headers and record.headers[-1][0] == REPLAYED_FROM:
                 self._replays.add(place)
+        taken = len(records)
+        if self._repeats.is_awaiting:
+            records = self._repeats.divert(records, {record.key for record in self._ready}, self._holders)
+            sizes = [len(record.value or b"") for record in records]
+        if not records:
+            return taken
         self._ready.extend(records)
         self._added += len(records)
         self._arrivals.append((self._added, now))
@@ -103,14 +114,16 @@ class Lane:
         elif max(sizes) + COMMA > self._lightest_heavy:
             self._is_heavy = True
             self._ready_bytes = _size(self._ready)
-        return len(records)
+        return taken
 
     def due_at(self) -> float | None:
         """Return when a batch should be taken, on the clock of `add`; None without records that may travel.
 
         It is long past when there is enough for a full batch, or when parked records have come back: those
-        have waited already.
+        have waited already. While it is not read yet what goes before everything, that is waited for.
         """
+        if self._repeats:
+            return self._repeats.due_at()
         enough = len(self._ready) >= self._max_events or (self._is_heavy and self._ready_bytes >= self._max_bytes)
         if enough or self._returning:
             return float("-inf")
@@ -118,11 +131,7 @@ class Lane:
 
     def take(self) -> Batch | None:
         """Return the next batch, its keys held from now on; None when nothing may travel at present."""
-        batch = Batch(self._trackers)
-        room, divided = self._take_returning(batch)
-        self._take_ready(batch, room)
-        for key in divided:
-            self._holders[key] = batch
+        batch = (self._repeats.take(self._trackers) if self._repeats else None) or self._next()
         if self._deletions or self._replays:
             places = {(record.partition, record.offset) for record in batch.records}
             batch.replays = not self._replays.isdisjoint(places)
@@ -156,6 +165,7 @@ class Lane:
         gone = frozenset(partitions)
         self._deletions = {each for each in self._deletions if each[0] not in gone}
         self._replays = {each for each in self._replays if each[0] not in gone}
+        self._let_go(self._repeats.drop(gone))
         self._trackers = {number: tracker for number, tracker in self._trackers.items() if number not in gone}
         oldest = self._arrivals[0][1] if self._arrivals else 0.0
         self._ready = deque(record for record in self._ready if record.partition not in gone)
@@ -172,9 +182,19 @@ class Lane:
 
     def waiting(self) -> Iterator[Record]:
         """Yield every record that is in no batch, in no particular order."""
+        yield from self._repeats.waiting()
         yield from self._ready
         for parked in self._parked.values():
             yield from parked
+
+    def _next(self) -> Batch:
+        """Return a batch of what may travel at present, its keys held from now on; perhaps there is nothing in it."""
+        batch = Batch(self._trackers)
+        room, divided = self._take_returning(batch)
+        self._take_ready(batch, room)
+        for key in divided:
+            self._holders[key] = batch
+        return batch
 
     def _take_returning(self, batch: Batch) -> tuple[int, list[bytes]]:
         """Take what was parked for released keys.

@@ -1,11 +1,13 @@
-"""What a forwarder leaves beside a committed offset for whoever has the partition next: its tally, and what is finished above it.
+"""What a forwarder leaves beside a committed offset for whoever has the partition next: its tally, what is finished above it, and
+which transactions above it may have been taken.
 
 It is the tally's JSON with more fields. Whoever knows only the tally (`sluice audit`, an older forwarder) reads on as ever.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Final
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Annotated, Final, NamedTuple
 
 import msgspec
 
@@ -13,6 +15,8 @@ from consumers.runs import Runs, pack, unpack
 from consumers.tally import Tally
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from broker.interface import Commit, LogRange
 
 METADATA_BYTES: Final = 4_000
@@ -21,7 +25,28 @@ METADATA_BYTES: Final = 4_000
 MOST_OFFSETS: Final = 1_000_000
 """No forwarder is further ahead of its commit: what tells of more is damaged, and must not fill the memory."""
 
-_FIELD: Final = len(',"at":9223372036854775807,"above":')
+SENT: Final = 1
+"""A record that was sent together with a transaction which may have been taken."""
+TRANSACTION: Final = 2
+"""A purchase or refund that may have been taken."""
+
+_AT: Final = len(',"at":9223372036854775807')
+_ABOVE: Final = len(',"above":')
+_DOUBTS: Final = len(',"doubts":[]')
+_DOUBT: Final = len("[1700000000000,],")
+_DOUBTS_SHARE: Final = 0.4
+"""Of the room, what doubts may take at most."""
+
+_Since = Annotated[int, msgspec.Meta(ge=0)]
+
+
+class Remembered(NamedTuple):
+    """What is known of the offsets from a commit on. `finished`: the tracker's marks. `doubts`: by the moment at which they were sent
+    (milliseconds since the epoch), what was sent without an answer since: SENT, TRANSACTION, or 0.
+    """
+
+    finished: bytes = b""
+    doubts: Mapping[int, bytes] = MappingProxyType({})
 
 
 class Memory(Tally, frozen=True):
@@ -29,37 +54,61 @@ class Memory(Tally, frozen=True):
 
     `at`: the offset that all of it was written beside. Somebody who moves an offset by hand, or copies groups from one
     cluster to another, may keep what stood beside it: at any other place it means nothing.
-    `above`: what became of the offsets from `at` on, as the tracker's marks.
+    `above`: what became of the offsets from `at` on, as the tracker's marks. `doubts`: `Remembered.doubts`.
     """
 
     at: Annotated[int, msgspec.Meta(ge=0)] | msgspec.UnsetType = msgspec.UNSET
+    doubts: list[tuple[_Since, Runs]] | msgspec.UnsetType = msgspec.UNSET
     above: Runs | msgspec.UnsetType = msgspec.UNSET
 
 
-def beside(offset: int, tally: Tally, marks: bytes, room: int = METADATA_BYTES) -> str:
-    """Return what to write beside a commit of `offset`: the tally and, of the `marks` from `offset` on, as many as `room` bytes take."""
+def beside(offset: int, tally: Tally, remembered: Remembered, room: int = METADATA_BYTES) -> str:
+    """Return what to write beside a commit of `offset`: the tally and, as far as `room` bytes take it, what is `remembered`.
+
+    The oldest doubts come first, then what is finished; of either, what is nearest to `offset`.
+    """
     said = tally.encode()
-    above = pack(marks, room - len(said) - _FIELD)
-    if above is None:
+    room -= len(said) + _AT
+    doubts = _packed(remembered.doubts, int(room * _DOUBTS_SHARE) - _DOUBTS) if remembered.doubts else []
+    if doubts:
+        room -= len(msgspec.json.encode(doubts)) + _DOUBTS
+    above = pack(remembered.finished, room - _ABOVE)
+    if above is None and not doubts:
         return said
-    memory = Memory(tally.base, tally.delivered, tally.dead_lettered, at=offset, above=above)
+    memory = Memory(
+        tally.base, tally.delivered, tally.dead_lettered, offset, doubts or msgspec.UNSET, above or msgspec.UNSET
+    )
     return msgspec.json.encode(memory).decode()
 
 
-def finished_above(commit: Commit, log: LogRange) -> bytes:
-    """Return the marks of the offsets from the commit on, up to the last that is finished.
+def remembered(commit: Commit, log: LogRange) -> Remembered:
+    """Return what stands beside a commit.
 
-    Nothing is taken for finished that the log does not hold. Empty when nothing is said of it, or not of this place, or when
-    the metadata is no tally at all. Raises ValueError when what is said cannot be read: then all above the commit is to be sent again.
+    Nothing is told of offsets that the log does not hold. Nothing at all when it was written beside another offset, or when the
+    metadata is no tally. Raises ValueError when it cannot be read: then all above the commit is to be sent again.
     """
     try:
         Tally.decode(commit.metadata)
     except ValueError:
-        return b""
+        return Remembered()
     try:
         memory = msgspec.json.decode(commit.metadata, type=Memory)
     except (msgspec.MsgspecError, UnicodeError) as error:
         raise ValueError(f"what stands beside the offset cannot be read: {error}") from error
-    if isinstance(memory.above, msgspec.UnsetType) or memory.at != commit.offset:
-        return b""
-    return unpack(memory.above, max(0, min(MOST_OFFSETS, log.end - commit.offset)))
+    if memory.at != commit.offset:
+        return Remembered()
+    most = max(0, min(MOST_OFFSETS, log.end - commit.offset))
+    finished = b"" if isinstance(memory.above, msgspec.UnsetType) else unpack(memory.above, most)
+    doubts = [] if isinstance(memory.doubts, msgspec.UnsetType) else memory.doubts
+    return Remembered(finished, {since: marks for since, runs in doubts if (marks := unpack(runs, most))})
+
+
+def _packed(doubts: Mapping[int, bytes], room: int) -> list[tuple[int, Runs]]:
+    packed: list[tuple[int, Runs]] = []
+    for since in sorted(doubts):
+        runs = pack(doubts[since], room - _DOUBT)
+        if runs is None:
+            break
+        packed.append((since, runs))
+        room -= len(msgspec.json.encode(runs)) + _DOUBT
+    return packed

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from broker.interface import Record
     from consumers.answers import NoAnswer
     from consumers.dead_letters import DeadLetter
+    from consumers.doubt import Placed
     from consumers.outcomes import Outcome
     from consumers.traces import Traces
     from runtime.clock import Clock
@@ -116,7 +117,7 @@ class Report:
         """Tell that a request was given up before its answer came: whoever has its partitions next sends its events again."""
         self._possible_duplicates.inc(events)
 
-    def overdue(self, transactions: Sequence[Record]) -> None:
+    def overdue(self, transactions: Sequence[Placed]) -> None:
         """Tell of purchases and refunds that may have been taken a day ago, and could not be sent again in time to be known as repeats."""
         self._log.error(
             "purchases or refunds may be counted twice: the API forgets their ids after 24 h, and until now nothing could be sent again",
@@ -125,7 +126,17 @@ class Report:
             places=_places(transactions),
         )
 
-    def left_in_doubt(self, transactions: Sequence[Record], seconds: float) -> None:
+    def inherited_in_doubt(self, transactions: Sequence[Placed], seconds: float) -> None:
+        """Tell of purchases and refunds that another forwarder sent so many seconds ago, and that may have been taken."""
+        self._log.warning(
+            "purchases or refunds that may have been taken are taken over, and sent again first of all",
+            storefront=self._storefront,
+            transactions=len(transactions),
+            places=_places(transactions),
+            first_sent_seconds_ago=round(seconds, 1),
+        )
+
+    def left_in_doubt(self, transactions: Sequence[Placed], seconds: float) -> None:
         """Tell of purchases and refunds that may have been taken so many seconds ago, and are left to whoever reads them next."""
         self._log.warning(
             "purchases or refunds that may have been taken are left to the next forwarder",
@@ -161,5 +172,5 @@ class Report:
         self._reason = reason
 
 
-def _places(records: Sequence[Record]) -> list[str]:
+def _places(records: Sequence[Placed]) -> list[str]:
     return [f"{record.topic}/{record.partition}/{record.offset}" for record in records]

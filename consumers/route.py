@@ -78,7 +78,9 @@ class Route:
 
     def assign(self, trackers: Mapping[int, Tracker]) -> None:
         """Take on partitions, each with the tracker of this assignment."""
-        self._lane.assign(trackers)
+        self._lane.assign(trackers, self._clock.monotonic())
+        for partition, tracker in trackers.items():
+            self._courier.doubts.inherit(partition, tracker.doubts())
 
     def add(self, partition: int, records: Sequence[Record]) -> int:
         """Take records that were read from an assigned partition, in their order; return how many are not finished already."""
@@ -124,6 +126,7 @@ class Route:
         for flight in whole:
             flight.cancel()
         await _ended(whole, _GIVE_UP_SECONDS)
+        self._courier.doubts.forget(gone)
 
     def oldest(self) -> float | None:
         """Return when the oldest record in memory was accepted, in seconds since the epoch; None without one.

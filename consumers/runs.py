@@ -38,6 +38,9 @@ def pack(marks: bytes, room: int) -> Runs | None:
             runs.pop()
             continue
         text = msgspec.json.encode(runs)
+        if len(text) > _MOST_TEXT:
+            del runs[len(runs) * _MOST_TEXT // len(text) :]
+            continue
         if len(text) <= min(_PLAIN, room):
             return runs
         deflated = _deflated(text)

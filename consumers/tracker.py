@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from broker.interface import Commit
-from consumers.memory import METADATA_BYTES, beside
+from consumers.memory import METADATA_BYTES, TRANSACTION, Remembered, beside
 from consumers.tally import Tally
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from broker.interface import Record
 
@@ -33,25 +33,40 @@ class Tracker:
     is settled in an object that nobody commits any more, so an acknowledgement of an old assignment never touches
     the next one's.
 
-    `position` is the first offset that will be read, `tally` what is said of everything below it, `finished` the marks
-    that an earlier owner of the partition left of what comes from there on. One byte is kept per offset between the first
-    unfinished one and the last read.
+    `position` is the first offset that will be read, `tally` what is said of everything below it, `before` what an
+    earlier owner of the partition left of what comes from there on. One byte is kept per offset between the first unfinished
+    one and the last read.
 
     An offset that is missing is left to the next owner to miss: should its log have it after all, it is delivered.
     """
 
-    __slots__ = ("_ahead", "_done", "_low", "_marks", "_offered", "_pending", "_tally", "_written", "held")
+    __slots__ = (
+        "_ahead",
+        "_done",
+        "_doubted",
+        "_doubts",
+        "_low",
+        "_marks",
+        "_offered",
+        "_pending",
+        "_tally",
+        "_written",
+        "held",
+    )
 
-    def __init__(self, position: int, tally: Tally, finished: bytes = b"") -> None:
+    def __init__(self, position: int, tally: Tally, before: Remembered = Remembered()) -> None:  # noqa: B008 - it does not change
         self._low = position
         self._marks = bytearray()
         # Of what is not read yet.
-        self._ahead = finished
+        self._ahead = before.finished
+        # By the moment: what was sent without an answer, and how often that was noted.
+        self._doubts = {since: _by_offset(marks, position) for since, marks in before.doubts.items()}
+        self._doubted = 0
         self._done = 0
         self._tally = tally
         self._pending = 0
-        # What is committed, and what was to be: up to where, and how much was finished in all.
-        self._written = self._offered = (position, position)
+        # What is committed, and what was to be: up to where, how much was finished in all, how many doubts were noted.
+        self._written = self._offered = (position, position, 0)
         self.held = 0
         """What was read and is not finished weighs so much in memory, in bytes."""
 
@@ -107,21 +122,45 @@ class Tracker:
     def is_due(self) -> bool:
         """Whether anything was finished since the last commit, be it above the offset that can be committed."""
         self._advance()
-        return (self._low + self._done, self.finished) != self._written
+        return (self._low + self._done, self.finished, self._doubted) != self._written
 
     def commit(self, room: int = METADATA_BYTES) -> Commit | None:
         """Return the place up to which everything is finished, with its tally and, as far as `room` bytes take that, what is finished
-        above it; None when that was committed already.
+        and what is in doubt above it; None when that was committed already.
         """
         if not self.is_due:
             return None
         offset = self._low + self._done
-        self._offered = (offset, self.finished)
-        return Commit(offset, beside(offset, self._tally, bytes(self._marks[self._done :]) + self._ahead, room))
+        self._offered = (offset, self.finished, self._doubted)
+        finished = bytes(self._marks[self._done :]) + self._ahead
+        doubts = {since: _marks_from(offset, offsets) for since, offsets in self.doubts().items()}
+        return Commit(offset, beside(offset, self._tally, Remembered(finished, doubts), room))
 
     def committed(self) -> None:
         """Take note that the commit that was returned last is written."""
         self._written = self._offered
+
+    def doubt(self, since: int, offsets: Mapping[int, int]) -> None:
+        """Take note that these were sent together without an answer at `since`, in milliseconds since the epoch: as what
+        (SENT, TRANSACTION), by offset. That is remembered until all transactions among them are finished.
+        """
+        self._doubts.setdefault(since, {}).update(offsets)
+        self._doubted += 1
+
+    def doubts(self) -> Mapping[int, Mapping[int, int]]:
+        """Return what is in doubt, by its moment: as `doubt` was told, without what is finished."""
+        if self._doubts:
+            left = {since: self._unfinished(offsets) for since, offsets in self._doubts.items()}
+            self._doubts = {since: offsets for since, offsets in left.items() if TRANSACTION in offsets.values()}
+        return self._doubts
+
+    def _unfinished(self, offsets: Mapping[int, int]) -> dict[int, int]:
+        low, marks = self._low, bytes(self._marks) + self._ahead
+        return {
+            offset: mark
+            for offset, mark in offsets.items()
+            if offset >= low and (offset - low >= len(marks) or marks[offset - low] == PENDING)
+        }
 
     def _without_finished(self, records: Sequence[Record], marks: bytearray, first: int) -> Sequence[Record]:
         """Put what an earlier owner finished into the `marks` of offsets from `first` on; return the records that are left."""
@@ -160,3 +199,14 @@ def _marks_of(records: Sequence[Record], expected: int) -> bytearray:
         marks.extend(bytes((MISSING,)) * gap)
         marks.append(PENDING)
     return marks
+
+
+def _by_offset(marks: bytes, first: int) -> dict[int, int]:
+    return {first + index: mark for index, mark in enumerate(marks) if mark}
+
+
+def _marks_from(first: int, offsets: Mapping[int, int]) -> bytes:
+    marks = bytearray(max(offsets) + 1 - first)
+    for offset, mark in offsets.items():
+        marks[offset - first] = mark
+    return bytes(marks)

@@ -10,7 +10,7 @@ import pytest
 from broker.interface import Assignment, Commit, Fenced, LogRange, Subscription, TopicPartition
 from consumers import assignments as module
 from consumers.assignments import Assignments
-from consumers.memory import beside
+from consumers.memory import Remembered, beside
 from consumers.tally import Tally
 from consumers.tracker import DELIVERED
 from runtime.clock import SystemClock
@@ -130,7 +130,9 @@ async def test_what_does_not_come_back_in_time_is_abandoned_and_never_committed(
         await until(lambda: before.finished == 2)
         async with asyncio.timeout(5):
             await assignments.revoked([FIRST])
-        assert group.committed == {FIRST: Commit(1, beside(1, Tally(0, 1), b"\0\1"))}, "b1 is not finished, and c1 is"
+        assert group.committed == {FIRST: Commit(1, beside(1, Tally(0, 1), Remembered(b"\0\1")))}, (
+            "b1 is not finished, and c1 is"
+        )
         await assignments.assigned([owned(FIRST, 1)])
         late.set()
         await until(lambda: sink.open == 0)
@@ -176,7 +178,7 @@ async def test_what_is_finished_above_is_sent_again_when_it_cannot_be_read(sink:
     process, log = make_process(SystemClock())
     async with open_shop(sink) as shop:
         assignments = Assignments({TOPIC: shop.route}, process.log)
-        damaged = Commit(1, beside(1, Tally(0, 1), b"\0\1").replace("[3,4]", "[3,1]"))
+        damaged = Commit(1, beside(1, Tally(0, 1), Remembered(b"\0\1")).replace("[3,4]", "[3,1]"))
         await assignments.assigned([Assignment(FIRST, 1, damaged, LogRange(0, 10))])
         [line] = [each for each in log if each["log_level"] == "error"]
         assert line["event"] == "what is finished above the committed offset cannot be told, and is sent again"

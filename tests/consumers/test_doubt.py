@@ -6,7 +6,11 @@ import asyncio
 
 import pytest
 
+from broker.interface import Commit, LogRange
 from consumers.doubt import REMEMBERED_SECONDS
+from consumers.memory import Remembered, remembered
+from consumers.tally import Tally
+from consumers.tracker import Tracker
 from tests.consumers.records import Read, record
 from tests.consumers.shop import Shop, event, open_shop
 from tests.consumers.sink import OK, RESET, Got, Say, Sink
@@ -133,3 +137,77 @@ async def test_transactions_in_doubt_that_are_left_to_the_next_forwarder_are_nam
         assert line["places"] == ["ecommerce.events.acme/0/0"]
         assert line["first_sent_seconds_ago"] == pytest.approx(90, abs=1)
         never.set()
+
+
+def succeed(shop: Shop, commit: Commit | None) -> None:
+    """Give the shop's route its partition as an earlier owner's last commit left it."""
+    assert commit is not None
+    before = remembered(commit, LogRange(0, 100))
+    shop.tracker = Tracker(commit.offset, Tally.decode(commit.metadata), before)
+    shop.route.assign({0: shop.tracker})
+
+
+INHERITED = "purchases or refunds that may have been taken are taken over, and sent again first of all"
+
+
+async def test_the_next_forwarder_sends_what_is_in_doubt_first_and_unchanged(sink: Sink) -> None:
+    hold = asyncio.Event()
+    async with open_shop(sink, max_batch_events=2, max_in_flight=3) as first:
+        sink.say(Say(500, after=hold), Say(500, after=hold), Say(after=hold, reset=True))
+        records = [seen(0, "a1"), seen(1, "b1"), sold(2, "c1"), seen(3, "d1"), seen(4, "e1"), sold(5, "f1", "refund")]
+        first.feed_records(records)
+        await first.until(lambda: sink.open == 3)
+        hold.set()
+        await first.until(lambda: first.count("forwarder_possible_duplicates_total") == 2)
+        await first.until(lambda: first.idle)
+        [line] = [each for each in first.lines("batch") if each["outcome"] == "connection"]
+        in_doubt = sink.got[first.lines("batch").index(line)]
+        async with open_shop(sink, clock=first.clock, max_batch_events=2, max_in_flight=3) as second:
+            await first.clock.advance(90)
+            before = len(sink.got)
+            succeed(second, first.tracker.commit())
+            second.feed_records([*records, sold(6, "c2"), seen(7, "g1")])
+            await second.until(lambda: second.finished, step=0.2)
+            assert sink.got[before].names == in_doubt.names
+            assert sink.got[before].body == in_doubt.body
+            [taken] = second.lines(INHERITED)
+            assert taken["places"]
+            assert taken["first_sent_seconds_ago"] == pytest.approx(90, abs=5)
+            assert "doubts" not in (second.tracker.commit() or Commit(0, "doubts")).metadata
+
+
+async def test_a_day_is_counted_from_the_first_sending_whoever_sent_it(sink: Sink) -> None:
+    sink.say(RESET)
+    sink.answer = lambda _got: QUOTA
+    async with open_shop(sink) as first:
+        records = [sold(0, "a1"), seen(1, "b1"), sold(2, "c1", "refund")]
+        first.feed_records(records)
+        await first.until(lambda: first.lines("batch"))
+        await rest(first, 20 * HOURS)
+        left = first.tracker.commit()
+        async with open_shop(sink, clock=first.clock) as second:
+            succeed(second, left)
+            second.feed_records(records)
+            await rest(second, 3.9 * HOURS)
+            assert second.lines(OVERDUE) == []
+            await rest(second, 0.2 * HOURS)
+            [line] = second.lines(OVERDUE)
+            assert line["places"] == ["ecommerce.events.acme/0/0", "ecommerce.events.acme/0/2"]
+            async with open_shop(sink, clock=first.clock) as third:
+                assert second.tracker.commit() is None, "nothing has changed"
+                succeed(third, left)
+                third.route.pump()
+                [line] = third.lines(OVERDUE)
+                assert line["transactions"] == 2, "also before anything of it is read"
+                third.feed_records(records)
+                sink.answer = lambda _got: OK
+                await third.until(lambda: third.finished, step=10)
+                assert len(third.lines(OVERDUE)) == 1
+
+
+async def test_what_was_taken_over_and_given_away_again_is_named_by_whoever_has_it_then(sink: Sink) -> None:
+    async with open_shop(sink) as shop:
+        shop.route.assign({0: Tracker(0, Tally(0), Remembered(b"", {int(shop.clock.now() * 1000): b"\2"}))})
+        await shop.route.withdraw([0], 0)
+        await shop.advance(25 * HOURS)
+        assert shop.lines(OVERDUE) == []

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from broker.interface import LogRange
-from consumers.memory import finished_above
+from consumers.memory import remembered
 from consumers.tracker import DELIVERED
 from schemas.topics import FORWARDER_GROUP, events_topic
 from tests.chance import seeded
@@ -137,7 +137,7 @@ async def test_the_successor_of_a_killed_forwarder_sends_nothing_again_that_was_
     async def written() -> bool:
         [commit] = (await town.broker.committed(FORWARDER_GROUP, [topic])).values()
         end = len(others) + 2
-        return commit is not None and finished_above(commit, LogRange(0, end)).count(DELIVERED) == len(others)
+        return commit is not None and remembered(commit, LogRange(0, end)).finished.count(DELIVERED) == len(others)
 
     await eventually(written)
     await asyncio.to_thread(role.kill)

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from broker.interface import Commit, LogRange
 from consumers.batch import Batch, body_of
 from consumers.lane import Lane
-from consumers.memory import finished_above
+from consumers.memory import Remembered, remembered
+from consumers.repeats import PATIENCE
 from consumers.tally import Tally
 from consumers.tracker import DELIVERED, Tracker
 from tests.chance import seeded
@@ -202,6 +203,71 @@ def test_a_batch_in_flight_keeps_the_trackers_of_its_own_assignment() -> None:
     assert offsets(made.take()) == [0]
 
 
+def left_in_doubt(position: int, doubts: dict[int, bytes]) -> Tracker:
+    return Tracker(position, Tally(0, position), Remembered(b"", doubts))
+
+
+def test_what_was_left_in_doubt_goes_first_as_it_was_sent_and_the_oldest_before_all() -> None:
+    made = lane(max_events=3)
+    made.assign({0: left_in_doubt(0, {2_000: b"\1\2", 1_000: b"\0\0\0\2\0\1"})}, now=50.0)
+    made.add(0, keyed("a", "-", "b", "c"), now=50.0)
+    assert made.due_at() == 50.0 + PATIENCE, "one is not read yet"
+    made.add(0, keyed("b", "c", "c", "a", first=4), now=50.0)
+    assert made.due_at() == float("-inf")
+    assert [each.offset for each in made.waiting()] == [0, 1, 3, 5, 2, 4, 6, 7]
+    oldest = made.take()
+    assert offsets(oldest) == [3, 5]
+    second = made.take()
+    assert offsets(second) == [0, 1]
+    assert offsets(made.take()) == [2, 4], "what comes after them of their keys waits for them"
+    assert made.take() is None
+    assert oldest is not None
+    made.release(oldest)
+    assert offsets(made.take()) == [6]
+    assert second is not None
+    made.release(second)
+    assert offsets(made.take()) == [7]
+
+
+def test_what_goes_first_and_is_not_read_in_time_is_waited_for_no_longer() -> None:
+    made = lane()
+    made.assign({0: left_in_doubt(0, {1_000: b"\0\2\2"})}, now=50.0)
+    assert made.due_at() == 50.0 + PATIENCE
+    made.add(0, keyed("a", "b"), now=50.0)
+    assert offsets(made.take()) == [1]
+    made.add(0, keyed("b", "c", first=2), now=60.0)
+    assert made.due_at() == 50.0 + WAIT
+    assert offsets(made.take()) == [0, 3]
+
+
+def test_nothing_goes_first_whose_key_is_held_or_of_whose_key_something_earlier_waits() -> None:
+    made = lane(max_events=1)
+    made.add(0, keyed("a"), now=0.0)
+    held = made.take()
+    made.assign({0: left_in_doubt(0, {1_000: b"\0\2\2\2"})}, now=0.0)
+    made.add(0, keyed("b", "a", "b", "c"), now=0.0)
+    assert offsets(made.take()) == [3]
+    assert offsets(made.take()) == [0]
+    assert held is not None
+    made.release(held)
+    assert offsets(made.take()) == [1]
+
+
+def test_dropping_a_partition_forgets_what_was_to_go_first() -> None:
+    made = lane(partitions=2)
+    made.assign({number: left_in_doubt(0, {1_000: b"\2\2"}) for number in (0, 1)}, now=0.0)
+    made.add(0, keyed("a"), now=0.0)
+    made.add(1, [record(0, b"x", partition=1), record(1, b"y", partition=1)], now=0.0)
+    made.drop([0])
+    assert made.due_at() == float("-inf")
+    batch = made.take()
+    assert batch is not None
+    assert [(each.partition, each.offset) for each in batch.records] == [(1, 0), (1, 1)]
+    made.assign({0: Tracker(0, Tally(0))})
+    made.add(0, keyed("a"), now=0.0)
+    assert offsets(made.take()) == [0], "its key is free"
+
+
 class World:
     """A lane between a log of several partitions and an API, with everything that arrives written down."""
 
@@ -220,6 +286,7 @@ class World:
         self.in_flight: list[Batch] = []
         self.arrived: list[Record] = []
         self.owned: set[int] = set()
+        self.moment = 0
         self.spared: list[set[int]] = [set() for _ in range(self.PARTITIONS)]
         for partition in range(self.PARTITIONS):
             self.assign(partition)
@@ -231,9 +298,9 @@ class World:
     def assign(self, partition: int) -> None:
         commit = self.committed[partition]
         self.owned.add(partition)
-        finished = finished_above(commit, LogRange(0, len(self.logs[partition])))
-        self.lane.assign({partition: Tracker(commit.offset, Tally.decode(commit.metadata), finished)})
-        self.spared[partition] |= {commit.offset + index for index, mark in enumerate(finished) if mark}
+        before = remembered(commit, LogRange(0, len(self.logs[partition])))
+        self.lane.assign({partition: Tracker(commit.offset, Tally.decode(commit.metadata), before)})
+        self.spared[partition] |= {commit.offset + index for index, mark in enumerate(before.finished) if mark}
 
     def append(self) -> None:
         partition = self.chance.randrange(self.PARTITIONS)
@@ -273,11 +340,19 @@ class World:
         batch = self.chance.choice(self.in_flight)
         self.arrived += batch.records
         if self.chance.random() < 0.3:
+            self.doubt(batch)
             return
         batch.settle(batch.records, DELIVERED)
         self.in_flight.remove(batch)
         self.lane.release(batch)
         self.commit()
+
+    def doubt(self, batch: Batch) -> None:
+        """Nobody knows whether it arrived; some of it are purchases."""
+        bought = {(each.partition, each.offset) for each in batch.records if self.chance.random() < 0.5}
+        if bought:
+            self.moment += 1
+            batch.doubt(self.moment, batch.records, bought)
 
     def commit(self) -> None:
         for partition, tracker in self.lane.trackers.items():

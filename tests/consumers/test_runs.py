@@ -46,6 +46,13 @@ def test_short_ones_can_be_read_by_eye() -> None:
     assert pack(b"\0\0\1\1\1\2\0", ROOMY) == [6, 10, 5]
 
 
+def test_as_much_is_said_as_is_read_again_however_well_it_deflates() -> None:
+    written = b"\0\1" * 100_000
+    said = back(pack(written, ROOMY))
+    assert written.startswith(said)
+    assert len(said) > 30_000
+
+
 def test_of_other_marks_nothing_is_said() -> None:
     assert back(pack(b"\1\3\1\3", ROOMY)) == b"\1\0\1"
     assert pack(b"\3\3\0", ROOMY) is None

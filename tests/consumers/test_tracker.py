@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from broker.interface import LogRange
-from consumers.memory import finished_above
+from consumers.memory import SENT, TRANSACTION, Remembered, remembered
 from consumers.tally import Tally
 from consumers.tracker import DEAD_LETTERED, DELIVERED, Tracker
 from tests.chance import seeded
@@ -55,7 +55,7 @@ def test_a_commit_that_is_written_is_not_written_again() -> None:
     tracker.settle([record(2)], DELIVERED)
     commit = tracker.commit()
     assert commit is not None
-    assert (commit.offset, finished_above(commit, LogRange(0, 3))) == (1, bytes((0, DELIVERED)))
+    assert (commit.offset, remembered(commit, LogRange(0, 3)).finished) == (1, bytes((0, DELIVERED)))
 
 
 def test_what_is_finished_between_a_commit_and_its_acknowledgement_is_still_to_be_written() -> None:
@@ -69,7 +69,7 @@ def test_what_is_finished_between_a_commit_and_its_acknowledgement_is_still_to_b
 
 
 def test_what_an_earlier_owner_finished_is_read_over_and_counted_when_the_commit_passes_it() -> None:
-    tracker = Tracker(10, Tally(0, 10), bytes((0, DELIVERED, DEAD_LETTERED, 0, DELIVERED)))
+    tracker = Tracker(10, Tally(0, 10), Remembered(bytes((0, DELIVERED, DEAD_LETTERED, 0, DELIVERED))))
     records = [record(offset, value=b"x" * 1000) for offset in range(10, 17)]
     assert not tracker.is_due
     assert [each.offset for each in tracker.add(records[:3], 3000)] == [10]
@@ -85,16 +85,16 @@ def test_what_an_earlier_owner_finished_is_read_over_and_counted_when_the_commit
 
 def test_of_what_is_not_read_again_yet_the_next_owner_is_told_too() -> None:
     finished = bytes((0, 0, DELIVERED, DEAD_LETTERED))
-    tracker = Tracker(10, Tally(0, 10), finished)
+    tracker = Tracker(10, Tally(0, 10), Remembered(finished))
     read(tracker, [record(10)])
     tracker.settle([record(10)], DELIVERED)
     commit = tracker.commit()
     assert commit is not None
-    assert (commit.offset, finished_above(commit, LogRange(0, 20))) == (11, finished[1:])
+    assert (commit.offset, remembered(commit, LogRange(0, 20)).finished) == (11, finished[1:])
 
 
 def test_an_offset_that_an_earlier_owner_finished_is_not_missing_when_it_is_not_read_again() -> None:
-    tracker = Tracker(0, Tally(0), bytes((DELIVERED, 0, DEAD_LETTERED)))
+    tracker = Tracker(0, Tally(0), Remembered(bytes((DELIVERED, 0, DEAD_LETTERED))))
     records = [record(1), record(4)]
     read(tracker, records)
     tracker.settle(records, DELIVERED)
@@ -159,6 +159,39 @@ def test_commits_are_contiguous_and_the_tally_adds_up_whatever_the_order(seed: i
         tracker.committed()
 
 
+def test_what_is_in_doubt_is_written_until_its_transactions_are_finished() -> None:
+    tracker = Tracker(10, Tally(0, 10))
+    records = [record(offset) for offset in range(10, 15)]
+    read(tracker, records)
+    tracker.doubt(7_000, {11: SENT, 12: TRANSACTION, 13: SENT})
+    commit = tracker.commit()
+    assert commit is not None
+    tracker.committed()
+    before = remembered(commit, LogRange(0, 20))
+    assert (commit.offset, before) == (10, Remembered(b"", {7_000: bytes((0, SENT, TRANSACTION, SENT))}))
+    assert tracker.commit() is None
+
+    tracker = Tracker(10, Tally(0, 10), before)
+    assert tracker.doubts() == {7_000: {11: SENT, 12: TRANSACTION, 13: SENT}}
+    read(tracker, records)
+    tracker.settle(records[:2], DELIVERED)
+    assert tracker.doubts() == {7_000: {12: TRANSACTION, 13: SENT}}
+    commit = tracker.commit()
+    assert commit is not None
+    assert remembered(commit, LogRange(0, 20)).doubts == {7_000: bytes((TRANSACTION, SENT))}
+    tracker.settle([records[2]], DEAD_LETTERED)
+    assert tracker.doubts() == {}
+    commit = tracker.commit()
+    assert commit is not None
+    assert "doubts" not in commit.metadata
+
+
+def test_what_an_earlier_owner_finished_is_in_no_doubt() -> None:
+    before = Remembered(bytes((0, DELIVERED)), {7_000: bytes((SENT, TRANSACTION, SENT))})
+    tracker = Tracker(10, Tally(0, 10), before)
+    assert tracker.doubts() == {}
+
+
 @settings(max_examples=60, deadline=None)
 @given(
     seed=st.integers(0, 2**32),
@@ -172,14 +205,14 @@ def test_from_owner_to_owner_nothing_is_forgotten_and_what_is_written_is_not_don
 ) -> None:
     chance = seeded(seed)
     log = [record(offset) for offset in range(size) if chance.random() > 0.01]
-    ended, settled, written = size, 0, b""
+    ended, settled, written = size, 0, Remembered()
     place, tally = 0, Tally(0)
     for life in range(lives + 1):
         tracker = Tracker(place, tally, written)
         handed: list[Record] = []
         while rest := log[bisect_left(log, tracker.next_offset, key=_OFFSET) :][: chance.randint(1, 700)]:
             handed += tracker.add(rest, 0)
-        known = {place + index for index, mark in enumerate(written) if mark}
+        known = {place + index for index, mark in enumerate(written.finished) if mark}
         assert known.isdisjoint(each.offset for each in handed)
         chance.shuffle(handed)
         if life < lives:
@@ -190,7 +223,7 @@ def test_from_owner_to_owner_nothing_is_forgotten_and_what_is_written_is_not_don
         if commit is not None:
             assert len(commit.metadata) <= room
             place, tally = commit.offset, Tally.decode(commit.metadata)
-            written = finished_above(commit, LogRange(0, ended))
+            written = remembered(commit, LogRange(0, ended))
         settled += len(handed)
     assert tally.delivered + tally.dead_lettered == len([each for each in log if each.offset < place])
     assert place == (log[-1].offset + 1 if log else 0)
