@@ -33,7 +33,8 @@ class Assignments(RebalanceListener):
 
     `routes`: by topic. A commit carries the tally of G7; the tally goes on from the one that was committed last,
     so that an offset which somebody else committed stays visible as unaccounted for. It carries, too, what is finished above
-    the offset, which whoever has the partition next does not send again, and what is in doubt there, which it sends first.
+    the offset, which whoever has the partition next does not send again, what is in doubt there, which it sends first, and what
+    the storefront's limit of dead letters has counted, which goes on from there.
     """
 
     def __init__(self, routes: Mapping[str, Route], log: FilteringBoundLogger) -> None:
@@ -72,6 +73,7 @@ class Assignments(RebalanceListener):
             before = self._remembered(each)
             finished += len(before.finished) - before.finished.count(PENDING)
             tracker = Tracker(each.position, self._tally(each), before)
+            self._routes[partition.topic].brake.take_over(before.buried)
             self._trackers[partition] = tracker
             self._routes[partition.topic].assign({partition.partition: tracker})
         self._log.info(
@@ -106,8 +108,11 @@ class Assignments(RebalanceListener):
         if not due:
             return
         room = min(METADATA_BYTES, COMMIT_BYTES // len(due))
+        buried = {topic: self._routes[topic].buried() for topic, _ in due}
         commits = {
-            partition: commit for partition, tracker in due.items() if (commit := tracker.commit(room)) is not None
+            partition: commit
+            for partition, tracker in due.items()
+            if (commit := tracker.commit(room, buried[partition.topic])) is not None
         }
         try:
             await self._write(commits)

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Final
 
 from msgspec.structs import replace
 
-from consumers.dead_letter_limit import DeadLetterLimit
+from consumers.dead_letter_limit import DeadLetterLimit, Window
+from consumers.memory import Buried
 from consumers.steering import change
 from runtime.errors import OperatorError, one_line
 from schemas.commands import Parked, StorefrontCommand
@@ -53,6 +54,25 @@ class Brake:
         self._log = log
         self._command = StorefrontCommand()
         self._reason: str | None = None
+        # Of what moment is what the limit goes on from.
+        self._taken_over = -1
+
+    def buried(self, now: float) -> Buried | None:
+        """Return what the limit has counted, for whoever comes after this forwarder; None while nothing was ever dead-lettered. `now`:
+        seconds since the epoch.
+        """
+        window = self.limit.window
+        return None if window is None else Buried(int(now * 1000), *window, self._command.resume)
+
+    def take_over(self, buried: Buried | None) -> None:
+        """Let the limit go on from what an earlier forwarder had counted, if that is the newest that is known of it, if nobody resumed the
+        storefront since, and if this forwarder has not counted for itself.
+        """
+        if buried is None or buried.at <= self._taken_over:
+            return
+        if buried.resume == self._command.resume and not self.limit.has_begun:
+            self._taken_over = buried.at
+            self.limit.inherit(Window(buried.events, buried.letters, buried.run))
 
     def heard(self, command: StorefrontCommand) -> None:
         """Do what is wanted from now on."""

@@ -1,5 +1,5 @@
-"""What a forwarder leaves beside a committed offset for whoever has the partition next: its tally, what is finished above it, and
-which transactions above it may have been taken.
+"""What a forwarder leaves beside a committed offset for whoever has the partition next: its tally, what is finished above it,
+which transactions above it may have been taken, and how many dead letters its storefront had of late.
 
 It is the tally's JSON with more fields. Whoever knows only the tally (`sluice audit`, an older forwarder) reads on as ever.
 """
@@ -32,21 +32,35 @@ TRANSACTION: Final = 2
 
 _AT: Final = len(',"at":9223372036854775807')
 _ABOVE: Final = len(',"above":')
+_BURIED: Final = len(',"buried":')
 _DOUBTS: Final = len(',"doubts":[]')
 _DOUBT: Final = len("[1700000000000,],")
 _DOUBTS_SHARE: Final = 0.4
 """Of the room, what doubts may take at most."""
 
-_Since = Annotated[int, msgspec.Meta(ge=0)]
+_Count = Annotated[int, msgspec.Meta(ge=0)]
+
+
+class Buried(NamedTuple):
+    """What a storefront's limit of dead letters had counted `at` a moment, in milliseconds since the epoch: `letters` among the last
+    `events`, `run` of them in a row at the end, since the resuming with the nonce `resume`.
+    """
+
+    at: _Count
+    events: _Count
+    letters: _Count
+    run: _Count
+    resume: str
 
 
 class Remembered(NamedTuple):
     """What is known of the offsets from a commit on. `finished`: the tracker's marks. `doubts`: by the moment at which they were sent
-    (milliseconds since the epoch), what was sent without an answer since: SENT, TRANSACTION, or 0.
+    (milliseconds since the epoch), what was sent without an answer since: SENT, TRANSACTION, or 0. `buried`: None while nothing was.
     """
 
     finished: bytes = b""
     doubts: Mapping[int, bytes] = MappingProxyType({})
+    buried: Buried | None = None
 
 
 class Memory(Tally, frozen=True):
@@ -54,29 +68,41 @@ class Memory(Tally, frozen=True):
 
     `at`: the offset that all of it was written beside. Somebody who moves an offset by hand, or copies groups from one
     cluster to another, may keep what stood beside it: at any other place it means nothing.
-    `above`: what became of the offsets from `at` on, as the tracker's marks. `doubts`: `Remembered.doubts`.
+    `above`: what became of the offsets from `at` on, as the tracker's marks. `doubts` and `buried`: see `Remembered`.
     """
 
-    at: Annotated[int, msgspec.Meta(ge=0)] | msgspec.UnsetType = msgspec.UNSET
-    doubts: list[tuple[_Since, Runs]] | msgspec.UnsetType = msgspec.UNSET
+    at: _Count | msgspec.UnsetType = msgspec.UNSET
+    buried: Buried | msgspec.UnsetType = msgspec.UNSET
+    doubts: list[tuple[_Count, Runs]] | msgspec.UnsetType = msgspec.UNSET
     above: Runs | msgspec.UnsetType = msgspec.UNSET
 
 
 def beside(offset: int, tally: Tally, remembered: Remembered, room: int = METADATA_BYTES) -> str:
     """Return what to write beside a commit of `offset`: the tally and, as far as `room` bytes take it, what is `remembered`.
 
-    The oldest doubts come first, then what is finished; of either, what is nearest to `offset`.
+    What is buried comes first, then the oldest doubts, then what is finished; of these, what is nearest to `offset`.
     """
     said = tally.encode()
     room -= len(said) + _AT
+    buried = remembered.buried
+    if buried is not None:
+        needed = len(msgspec.json.encode(buried)) + _BURIED
+        buried = buried if needed <= room else None
+        room -= needed if buried else 0
     doubts = _packed(remembered.doubts, int(room * _DOUBTS_SHARE) - _DOUBTS) if remembered.doubts else []
     if doubts:
         room -= len(msgspec.json.encode(doubts)) + _DOUBTS
     above = pack(remembered.finished, room - _ABOVE)
-    if above is None and not doubts:
+    if above is None and not doubts and buried is None:
         return said
     memory = Memory(
-        tally.base, tally.delivered, tally.dead_lettered, offset, doubts or msgspec.UNSET, above or msgspec.UNSET
+        tally.base,
+        tally.delivered,
+        tally.dead_lettered,
+        offset,
+        buried or msgspec.UNSET,
+        doubts or msgspec.UNSET,
+        above or msgspec.UNSET,
     )
     return msgspec.json.encode(memory).decode()
 
@@ -100,7 +126,8 @@ def remembered(commit: Commit, log: LogRange) -> Remembered:
     most = max(0, min(MOST_OFFSETS, log.end - commit.offset))
     finished = b"" if isinstance(memory.above, msgspec.UnsetType) else unpack(memory.above, most)
     doubts = [] if isinstance(memory.doubts, msgspec.UnsetType) else memory.doubts
-    return Remembered(finished, {since: marks for since, runs in doubts if (marks := unpack(runs, most))})
+    buried = None if isinstance(memory.buried, msgspec.UnsetType) else memory.buried
+    return Remembered(finished, {since: marks for since, runs in doubts if (marks := unpack(runs, most))}, buried)
 
 
 def _packed(doubts: Mapping[int, bytes], room: int) -> list[tuple[int, Runs]]:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from consumers.courier import Courier
     from consumers.gate import Gate
     from consumers.lane import Lane
+    from consumers.memory import Buried
     from consumers.report import Report
     from consumers.traces import Traces
     from consumers.tracker import Tracker
@@ -75,6 +76,10 @@ class Route:
         opens_at = self._gate.opens_at()
         awaits_its_turn = opens_at is not None and opens_at > now
         return not self.flowing or awaits_its_turn or now - self._report.trouble <= seconds
+
+    def buried(self) -> Buried | None:
+        """Return what the storefront's limit of dead letters has counted, to be written beside its commits."""
+        return self.brake.buried(self._clock.now())
 
     def assign(self, trackers: Mapping[int, Tracker]) -> None:
         """Take on partitions, each with the tracker of this assignment."""

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from broker.interface import Record
+    from consumers.memory import Buried
 
 PENDING: Final = 0
 DELIVERED: Final = 1
@@ -124,9 +125,9 @@ class Tracker:
         self._advance()
         return (self._low + self._done, self.finished, self._doubted) != self._written
 
-    def commit(self, room: int = METADATA_BYTES) -> Commit | None:
+    def commit(self, room: int = METADATA_BYTES, buried: Buried | None = None) -> Commit | None:
         """Return the place up to which everything is finished, with its tally and, as far as `room` bytes take that, what is finished
-        and what is in doubt above it; None when that was committed already.
+        and what is in doubt above it, and what the storefront's limit of dead letters has counted; None when that was committed already.
         """
         if not self.is_due:
             return None
@@ -134,7 +135,7 @@ class Tracker:
         self._offered = (offset, self.finished, self._doubted)
         finished = bytes(self._marks[self._done :]) + self._ahead
         doubts = {since: _marks_from(offset, offsets) for since, offsets in self.doubts().items()}
-        return Commit(offset, beside(offset, self._tally, Remembered(finished, doubts), room))
+        return Commit(offset, beside(offset, self._tally, Remembered(finished, doubts, buried), room))
 
     def committed(self) -> None:
         """Take note that the commit that was returned last is written."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from broker.interface import Assignment, Commit, Fenced, LogRange, Subscription, TopicPartition
+from broker.interface import Assignment, Commit, LogRange, TopicPartition
 from consumers import assignments as module
 from consumers.assignments import Assignments
 from consumers.memory import Remembered, beside
@@ -15,50 +15,17 @@ from consumers.tally import Tally
 from consumers.tracker import DELIVERED
 from runtime.clock import SystemClock
 from tests.chance import seeded
+from tests.consumers.group import Group
 from tests.consumers.records import Read, read, record
 from tests.consumers.shop import event, make_process, open_shop
 from tests.consumers.sink import OK, Say, Sink, sinking, until
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Collection, Mapping
+    from collections.abc import AsyncIterator
 
-    from broker.interface import Record
 
 TOPIC = "ecommerce.events.acme"
 FIRST, SECOND = TopicPartition(TOPIC, 0), TopicPartition(TOPIC, 1)
-
-
-class Group(Subscription):
-    """Takes commits, but for partitions that are `others` now. As Kafka does, it takes one that was lost and regained."""
-
-    def __init__(self) -> None:
-        self.others: set[TopicPartition] = set()
-        self.committed: dict[TopicPartition, Commit] = {}
-        self.written = 0
-
-    @property
-    def assignment(self) -> frozenset[TopicPartition]:
-        return frozenset({FIRST, SECOND}) - self.others
-
-    async def poll(
-        self,
-        timeout: float,  # noqa: ARG002, ASYNC109 - the interface's
-        partitions: Collection[TopicPartition] | None = None,  # noqa: ARG002 - the interface's
-        max_records: int = 10_000,  # noqa: ARG002 - the interface's
-    ) -> Mapping[TopicPartition, list[Record]]:
-        return {}
-
-    async def commit(self, commits: Mapping[TopicPartition, Commit]) -> None:
-        if self.others & commits.keys():
-            raise Fenced("another's now")
-        self.written += len(commits)
-        self.committed |= commits
-
-    def held_until(self) -> float:
-        return float("inf")
-
-    async def close(self) -> None:
-        return
 
 
 @pytest.fixture

@@ -8,13 +8,18 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from broker.interface import Assignment, Commit, LogRange, TopicPartition
+from consumers.assignments import Assignments
+from consumers.memory import Buried
 from consumers.report import Report
 from consumers.steering import change, read_commands
 from consumers.wishes import Wishes
 from runtime.clock import SystemClock
 from schemas.commands import Parked, StorefrontCommand, storefront_key
 from schemas.topics import COMMANDS, partition_of
-from tests.consumers.shop import make_process, open_shop
+from tests.consumers.group import Group
+from tests.consumers.records import record
+from tests.consumers.shop import event, make_process, open_shop
 from tests.consumers.sink import OK, Got, Say, Sink, until
 from tests.consumers.town import eventually
 
@@ -22,6 +27,8 @@ if TYPE_CHECKING:
     from tests.consumers.shop import Shop
     from tests.consumers.town import Builder, Forwarding, Town
 
+TOPIC = "ecommerce.events.acme"
+HERE = TopicPartition(TOPIC, 0)
 PARKED = Parked(since="2026-01-01T00:00:00Z", dead_letters=4, events=4, run=4, error="no")
 
 
@@ -217,3 +224,53 @@ async def test_what_one_forwarder_parks_is_parked_for_all_until_somebody_resumes
     balance = await town.balance()
     assert (balance.accepted, balance.delivered, balance.dead_lettered, balance.unaccounted) == (8, 5, 3, 0)
     assert len(await town.dead_letters()) == 3
+
+
+BURIED = Buried(at=1_000, events=10, letters=4, run=2, resume="")
+
+
+async def test_a_limit_goes_on_from_the_newest_of_what_others_counted_until_it_counts_itself(sink: Sink) -> None:
+    async with open_shop(sink) as shop:
+        brake = shop.route.brake
+        assert brake.buried(5.0) is None
+        brake.take_over(None)
+        brake.take_over(BURIED)
+        brake.take_over(BURIED._replace(at=999, letters=9))
+        assert brake.buried(5.0) == BURIED._replace(at=5_000)
+        brake.take_over(BURIED._replace(at=1_001, letters=3))
+        assert brake.buried(5.0) == BURIED._replace(at=5_000, letters=3)
+        brake.limit.delivered(1)
+        brake.take_over(BURIED._replace(at=2_000, letters=9))
+        assert brake.buried(5.0) == BURIED._replace(at=5_000, events=11, letters=3, run=0)
+
+
+async def test_what_was_counted_before_somebody_resumed_the_storefront_counts_no_more(sink: Sink) -> None:
+    async with open_shop(sink) as shop:
+        brake = shop.route.brake
+        brake.heard(StorefrontCommand(resume="x"))
+        brake.take_over(BURIED)
+        assert brake.buried(5.0) is None
+        brake.take_over(BURIED._replace(resume="x"))
+        assert brake.buried(5.0) == BURIED._replace(at=5_000, resume="x")
+
+
+async def test_a_forwarder_that_dies_again_and_again_does_not_empty_the_topic_into_the_dead_letters(sink: Sink) -> None:
+    sink.answer = refuse_all
+    commit: Commit | None = None
+    dead: list[str] = []
+    for life in range(6):
+        async with open_shop(sink, dead_letter_run=3, max_batch_events=1) as shop:
+            assignments, group = Assignments({TOPIC: shop.route}, shop.process.log), Group()
+            assignments.use(group)
+            start = 0 if commit is None else commit.offset
+            await assignments.assigned([Assignment(HERE, start, commit, LogRange(0, 100))])
+            shop.route.add(0, [record(start, b"a", event(f"a{start}"))])
+            shop.route.pump()
+            await shop.until(lambda: shop.dead or paused(shop))
+            dead += shop.dead
+            assert paused(shop) == (life >= 3)
+            await assignments.commit()
+            commit = group.committed.get(HERE, commit)
+    assert dead == ["a0", "a1", "a2"]
+    assert commit is not None
+    assert commit.offset == 3

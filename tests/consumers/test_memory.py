@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from broker.interface import Commit, LogRange
 from consumers.audit import of_partition
-from consumers.memory import METADATA_BYTES, SENT, TRANSACTION, Remembered, beside, remembered
+from consumers.memory import METADATA_BYTES, SENT, TRANSACTION, Buried, Remembered, beside, remembered
 from consumers.tally import Tally
 
 TALLY = Tally(3, 6, 1)
@@ -56,6 +56,19 @@ def test_a_doubt_can_be_read_by_eye() -> None:
     )
 
 
+def test_what_was_buried_can_be_read_by_eye_and_is_said_first_of_all() -> None:
+    buried = Buried(1_700_000_000_000, 1_000, 37, 2, "x")
+    metadata = beside(10, TALLY, Remembered(b"", {}, buried))
+    alone = TALLY.encode().rstrip("}")
+    assert metadata == f'{alone},"at":10,"buried":[1700000000000,1000,37,2,"x"]}}'
+    assert remembered(Commit(10, metadata), LOG).buried == buried
+    room = len(metadata) + 20
+    assert (
+        remembered(Commit(10, beside(10, TALLY, Remembered(b"\0\1", {1: b"\2"}, buried), room)), LOG).buried == buried
+    )
+    assert beside(10, TALLY, Remembered(b"", {}, buried), len(TALLY.encode()) + 50) == TALLY.encode()
+
+
 def test_whoever_knows_only_the_tally_reads_it_and_the_balance_is_the_same() -> None:
     metadata = beside(10, TALLY, Remembered(b"\0\1\1\2"))
     assert Tally.decode(metadata) == TALLY
@@ -84,6 +97,12 @@ def test_nothing_is_taken_for_finished_that_is_not_surely_said_so(commit: Commit
 def test_what_is_damaged_is_told(above: str) -> None:
     with pytest.raises(ValueError, match=r"run|cannot be read"):
         remembered(Commit(10, f'{{"base":0,"delivered":10,"at":10,"above":{above}}}'), LOG)
+
+
+@pytest.mark.parametrize("buried", ["3", "[1,2,3,4]", '[-1,2,3,4,""]', "[1,2,3,4,5]", "{}"])
+def test_what_was_buried_is_told_to_be_damaged(buried: str) -> None:
+    with pytest.raises(ValueError, match="cannot be read"):
+        remembered(Commit(10, f'{{"base":0,"delivered":10,"at":10,"buried":{buried}}}'), LOG)
 
 
 @pytest.mark.parametrize("doubts", ["3", "[3]", "[[-1,[4]]]", "[[1,[1]]]", '[[1,"!"]]', '[["1",[4]]]', "[[1]]"])
