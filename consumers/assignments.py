@@ -161,7 +161,7 @@ class Assignments(RebalanceListener):
             return remembered(commit, assignment.log)
         except ValueError as error:
             self._log.error(
-                "what is finished above the committed offset cannot be told, and is sent again",
+                "what stands beside the committed offset cannot be read: what is finished above it is sent again",
                 topic=assignment.partition.topic,
                 partition=assignment.partition.partition,
                 offset=commit.offset,

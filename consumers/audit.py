@@ -65,6 +65,9 @@ def of_partition(storefront: str, log: LogRange, commit: Commit | None) -> Balan
 
     Without a commit everything waits that the log holds. Of what stands before a commit whose metadata is no tally
     (somebody else's) nobody can say what became: all of it is unaccounted for.
+
+    What a commit says to be finished above it counts as waiting until the commit passes it: only so much finds room there, so
+    what is said may also be less than before, and an older forwarder would send it again.
     """
     offset = log.start if commit is None else commit.offset
     tally = Tally(offset) if commit is None else tally_of(commit, log)

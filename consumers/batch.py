@@ -32,16 +32,18 @@ class Batch:
 
     `keys` are those that no other batch in flight holds while something of them here is unfinished. `trackers` are the partitions' as
     they were when the batch was made: after a revocation they are still these, and nobody commits them any more. `replays`:
-    whether there are dead letters among the records that were replayed.
+    whether there are dead letters among the records that were replayed. `since`: when an earlier forwarder sent these very records
+    without an answer, in milliseconds since the epoch; None nearly always.
     """
 
-    __slots__ = ("keys", "records", "replays", "trackers")
+    __slots__ = ("keys", "records", "replays", "since", "trackers")
 
-    def __init__(self, trackers: Mapping[int, Tracker]) -> None:
+    def __init__(self, trackers: Mapping[int, Tracker], since: int | None = None) -> None:
         self.records: list[Record] = []
         self.keys: list[bytes] = []
         self.replays = False
         self.trackers = trackers
+        self.since = since
 
     def settle(self, records: Sequence[Record], mark: int) -> None:
         """Mark some of this batch's records as finished in the trackers of their partitions; each record once."""

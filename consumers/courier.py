@@ -125,7 +125,7 @@ class Courier:
         """
         records = await self._without_void(flight)
         records = await self._without_forgotten(flight, records)
-        parts = [_Part(records, doubt=self.doubts.claim(records))] if records else []
+        parts = [_Part(records, doubt=self.doubts.claim(flight.batch, records))] if records else []
         while parts and not flight.withdrawn:
             part = parts.pop()
             refusals = part.refusals.count

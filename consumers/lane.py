@@ -68,6 +68,11 @@ class Lane:
         """How many records wait to be taken, parked ones apart."""
         return len(self._ready)
 
+    @property
+    def is_awaiting(self) -> bool:
+        """Whether something goes before everything that is not read yet."""
+        return self._repeats.is_awaiting
+
     def assign(self, trackers: Mapping[int, Tracker], now: float = 0.0) -> None:
         """Take on partitions. What is in flight keeps the trackers it has. `now`: as for `add`."""
         self._trackers = self._trackers | dict(trackers)

@@ -68,7 +68,7 @@ class Repeats:
     def _divert(
         self, record: Record, moment: int, earlier: Collection[bytes | None], holders: dict[bytes, Batch]
     ) -> bool:
-        batch = self._batches.get(moment) or Batch({})
+        batch = self._batches.get(moment) or Batch({}, since=moment)
         key = record.key
         if key is not None and holders.get(key) is not batch:
             if key in holders or key in earlier:

@@ -66,7 +66,7 @@ class Route:
     @property
     def hungry(self) -> bool:
         """Whether more should be read. Records that lie about grow cold: reading far ahead made everything slower by half."""
-        return self._lane.ready < self._enough
+        return self._lane.ready < self._enough or self._lane.is_awaiting
 
     def excuse(self, seconds: float) -> bool:
         """Whether something keeps this storefront's events back that is told elsewhere: a rest, a pause by hand, its turn at the origin,
@@ -85,7 +85,7 @@ class Route:
         """Take on partitions, each with the tracker of this assignment."""
         self._lane.assign(trackers, self._clock.monotonic())
         for partition, tracker in trackers.items():
-            self._courier.doubts.inherit(partition, tracker.doubts())
+            self._courier.doubts.inherit(partition, tracker)
 
     def add(self, partition: int, records: Sequence[Record]) -> int:
         """Take records that were read from an assigned partition, in their order; return how many are not finished already."""

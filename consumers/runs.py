@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import zlib
+from itertools import islice
 from typing import Final, TypeAlias
 
 import msgspec
@@ -19,7 +20,9 @@ _RUN: Final = re.compile(rb"\x01+|\x02+|[^\x01\x02]+")
 _PLAIN: Final = 200
 _QUOTES: Final = 2
 _RAW: Final = -15
-_MOST_TEXT: Final = 64 * 1024
+# More find room in no commit, unless they are very regular.
+_MOST_RUNS: Final = 8_192
+_MOST_TEXT: Final = _MOST_RUNS * len("3000000,")
 # How far off the guess may be of how much fits, before the next one.
 _CAUTION: Final = 0.95
 
@@ -29,7 +32,7 @@ def pack(marks: bytes, room: int) -> Runs | None:
     nothing to say, or no room.
     """
     runs = []
-    for match in _RUN.finditer(marks):
+    for match in islice(_RUN.finditer(marks), _MOST_RUNS):
         start, end = match.span()
         mark = marks[start]
         runs.append(KINDS * (end - start) + (mark if mark < KINDS else 0))
@@ -38,9 +41,6 @@ def pack(marks: bytes, room: int) -> Runs | None:
             runs.pop()
             continue
         text = msgspec.json.encode(runs)
-        if len(text) > _MOST_TEXT:
-            del runs[len(runs) * _MOST_TEXT // len(text) :]
-            continue
         if len(text) <= min(_PLAIN, room):
             return runs
         deflated = _deflated(text)

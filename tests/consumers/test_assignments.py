@@ -148,7 +148,10 @@ async def test_what_is_finished_above_is_sent_again_when_it_cannot_be_read(sink:
         damaged = Commit(1, beside(1, Tally(0, 1), Remembered(b"\0\1")).replace("[3,4]", "[3,1]"))
         await assignments.assigned([Assignment(FIRST, 1, damaged, LogRange(0, 10))])
         [line] = [each for each in log if each["log_level"] == "error"]
-        assert line["event"] == "what is finished above the committed offset cannot be told, and is sent again"
+        assert (
+            line["event"]
+            == "what stands beside the committed offset cannot be read: what is finished above it is sent again"
+        )
         assert shop.route.add(0, [named("b1", FIRST, 1), named("c1", FIRST, 2)]) == 2
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -11,9 +12,14 @@ from consumers.doubt import REMEMBERED_SECONDS
 from consumers.memory import Remembered, remembered
 from consumers.tally import Tally
 from consumers.tracker import Tracker
+from schemas.commands import StorefrontCommand
+from schemas.topics import FORWARDER_GROUP, events_topic
 from tests.consumers.records import Read, record
 from tests.consumers.shop import Shop, event, open_shop
-from tests.consumers.sink import OK, RESET, Got, Say, Sink
+from tests.consumers.sink import OK, RESET, Got, Say, Sink, until
+
+if TYPE_CHECKING:
+    from tests.consumers.town import Builder
 
 QUOTA = Say(403, {"error": "No", "code": "USAGE_EXCEEDED"})
 OVERDUE = "purchases or refunds may be counted twice: the API forgets their ids after 24 h, and until now nothing could be sent again"
@@ -211,3 +217,43 @@ async def test_what_was_taken_over_and_given_away_again_is_named_by_whoever_has_
         await shop.route.withdraw([0], 0)
         await shop.advance(25 * HOURS)
         assert shop.lines(OVERDUE) == []
+
+
+async def test_what_goes_before_all_is_read_first_though_there_is_enough_else_to_send(sink: Sink) -> None:
+    async with open_shop(sink, max_in_flight=1, max_batch_events=1) as shop:
+        shop.route.brake.heard(StorefrontCommand(state="paused"))
+        shop.feed("a1", "b1")
+        hungry = [shop.route.hungry]
+        shop.route.assign({1: Tracker(0, Tally(0), Remembered(b"", {1_000: b"\2"}))})
+        hungry.append(shop.route.hungry)
+        shop.route.add(1, [sold(0, "c1")._replace(partition=1)])
+        hungry.append(shop.route.hungry)
+        assert hungry == [False, True, False]
+        shop.route.brake.heard(StorefrontCommand(resume="x"))
+        await shop.until(lambda: len(sink.got) == 3)
+        assert sink.names[0] == ["c1"]
+
+
+@pytest.mark.parametrize("builder", ["embedded"], indirect=True)
+async def test_a_forwarder_that_stops_leaves_its_doubts_to_the_next(builder: Builder) -> None:
+    town = await builder.town(partitions=1, max_batch_events=1)
+    topic = events_topic(town.names[0])
+    town.sink.answer = lambda got: RESET if got.names == ["b0"] else Say(500)
+    events = [(name, "purchase" if name == "b0" else "view_item") for name in ("a0", "b0", "c0")]
+    await town.publisher.publish(
+        topic,
+        0,
+        [(name.encode()[:1], event(name), [("ce_type", f"ecommerce.{kind}".encode())]) for name, kind in events],
+    )
+    async with town.forwarder() as first:
+        await until(lambda: ["b0"] in town.sink.names, seconds=20)
+    assert first.lines("purchases or refunds that may have been taken are left to the next forwarder")
+    before = len(town.sink.got)
+    town.sink.answer = lambda _got: OK
+    async with town.forwarder() as second:
+        await until(lambda: len(town.sink.got) == before + 3, seconds=20)
+        [line] = second.lines(INHERITED)
+        assert f"{topic}/0/1" in line
+    assert town.sink.names[before] == ["b0"], "first of all"
+    [commit] = (await town.broker.committed(FORWARDER_GROUP, [topic])).values()
+    assert commit == Commit(3, Tally(0, 3).encode())
