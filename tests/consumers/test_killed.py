@@ -154,3 +154,5 @@ async def test_the_successor_of_a_killed_forwarder_sends_nothing_again_that_was_
     assert [name for names in town.sink.names[before:] for name in names] == ["a0", "a1"]
     balance = await town.balance()
     assert (balance.delivered, balance.unaccounted) == (len(others) + 2, 0)
+    # Whoever is killed stays in the group for a while, which others share.
+    assert await asyncio.to_thread(role.terminate) == 0
