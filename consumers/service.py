@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
 from random import Random
 from typing import TYPE_CHECKING, Final
 
 from broker.factory import open_broker
-from broker.startup import ready_broker
+from broker.startup import Availability, ready_broker
 from consumers.assignments import Assignments
 from consumers.brake import Brake, Brakes
 from consumers.courier import Courier
@@ -64,22 +65,34 @@ async def main(settings: Settings, process: Process) -> None:
     """Forward until the process is asked to stop, then drain.
 
     Readiness is about this process: a broker that does not answer, an offset that is not in its log, records that
-    nobody moves. A storefront
-    that rests is no reason; that is what `sluice_forwarder_paused` tells. Raises OperatorError when a topic is
-    missing that must not be created.
+    nobody moves. A storefront that rests is no reason; that is what `sluice_forwarder_paused` tells. A broker that is
+    away is waited for, whenever that is. Raises OperatorError when a topic is missing that must not be created.
     """
     broker = open_broker(settings.broker, process.metrics, process.log, process.clock)
     async with AsyncExitStack() as stack:
         stack.push_async_callback(broker.close)
         if not await ready_broker(broker, topics(settings), process, create=settings.broker.create_topics):
             return
-        forwarder = await build(broker, settings, process, stack)
+        # It may go away again at any time.
+        availability = Availability(process)
+        process.health.add("broker", lambda: availability.why)
+        forwarder = await availability.until(partial(_built, broker, settings, process, stack))
+        if forwarder is None:
+            return
         process.started(storefronts=len(settings.storefronts))
         await forwarder.run()
 
 
+async def _built(broker: Broker, settings: Settings, process: Process, stack: AsyncExitStack) -> Forwarder:
+    """Return what `build` does; what it opened before it failed is closed again."""
+    async with AsyncExitStack() as opened:
+        forwarder = await build(broker, settings, process, opened)
+        stack.push_async_exit(opened.pop_all())
+    return forwarder
+
+
 async def build(broker: Broker, settings: Settings, process: Process, stack: AsyncExitStack) -> Forwarder:
-    """Return a forwarder that has joined its group; `stack` closes whatever it opened."""
+    """Return a forwarder that has joined its group; `stack` closes whatever it opened. Raises Unavailable."""
     random = Random()  # noqa: S311 - it spreads retries, and guards nothing
     backoff = Backoff(random, base=FIRST_RETRY_SECONDS, cap=LONGEST_RETRY_SECONDS)
     publisher = await broker.publisher()
