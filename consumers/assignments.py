@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Final
 
 from broker.interface import Fenced, RebalanceListener, TopicPartition, Unavailable
 from consumers.audit import tally_of
-from consumers.memory import METADATA_BYTES, Remembered, remembered
-from consumers.tally import Tally
-from consumers.tracker import PENDING, Tracker
+from consumers.offsets.memory import METADATA_BYTES, Remembered, remembered
+from consumers.offsets.tally import Tally
+from consumers.offsets.tracker import PENDING, Tracker
 from runtime.errors import one_line
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from structlog.typing import FilteringBoundLogger
 
     from broker.interface import Assignment, Commit, Subscription
-    from consumers.route import Route
+    from consumers.delivery.route import Route
 
 LAST_COMMIT_SECONDS: Final = 3.0
 """How long it may take to write what is finished: what is not written is sent again by the next owner."""

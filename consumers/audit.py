@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from consumers.tally import Tally
+from consumers.offsets.tally import Tally
 from schemas.topics import FORWARDER_GROUP, events_topic
 
 if TYPE_CHECKING:

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Final
 
 from msgspec.structs import replace
 
-from consumers.dead_letter_limit import DeadLetterLimit, Window
-from consumers.memory import Buried
+from consumers.letters.limit import DeadLetterLimit, Window
+from consumers.offsets.memory import Buried
 from consumers.steering import change
 from runtime.errors import OperatorError, one_line
 from schemas.commands import Parked, StorefrontCommand
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from structlog.typing import FilteringBoundLogger
 
     from broker.interface import Broker
-    from consumers.dead_letter_limit import Excess
+    from consumers.letters.limit import Excess
     from runtime.clock import Clock
     from runtime.settings import ForwarderSettings
 

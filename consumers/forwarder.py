@@ -13,8 +13,8 @@ if TYPE_CHECKING:
 
     from broker.interface import Record, Subscription, TopicPartition
     from consumers.assignments import Assignments
+    from consumers.delivery.route import Route
     from consumers.room import Room
-    from consumers.route import Route
     from runtime.process import Process
 
 COMMIT_SECONDS: Final = 0.5

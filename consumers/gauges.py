@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from broker.interface import BrokerError
 from consumers.audit import balance
-from consumers.backlog import Backlog
+from consumers.pace.backlog import Backlog
 from runtime.metrics import AUDIT_STATES
 from schemas.topics import FORWARDER_GROUP
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from broker.interface import Broker
-    from consumers.route import Route
+    from consumers.delivery.route import Route
     from runtime.process import Process
     from runtime.settings import Settings
 

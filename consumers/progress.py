@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from structlog.typing import FilteringBoundLogger
 
     from broker.interface import LogRange, TopicPartition
-    from consumers.tracker import Tracker
+    from consumers.offsets.tracker import Tracker
     from runtime.clock import Clock
 
 LOOK_SECONDS: Final = 15.0

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from opentelemetry.trace import get_current_span
 
-from consumers.answers import Answer
-from consumers.outcomes import Action, Kind
+from consumers.api.answers import Answer
+from consumers.api.outcomes import Action, Kind
 from consumers.traces import Sent
 from runtime.metrics import QUOTA_KINDS
 
@@ -19,10 +19,10 @@ if TYPE_CHECKING:
     from structlog.typing import FilteringBoundLogger
 
     from broker.interface import Record
-    from consumers.answers import NoAnswer
-    from consumers.dead_letters import DeadLetter
-    from consumers.doubt import Placed
-    from consumers.outcomes import Outcome
+    from consumers.api.answers import NoAnswer
+    from consumers.api.outcomes import Outcome
+    from consumers.delivery.doubt import Placed
+    from consumers.letters.dead_letters import DeadLetter
     from consumers.traces import Traces
     from runtime.clock import Clock
     from runtime.metrics import Metrics

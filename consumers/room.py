@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from consumers.tracker import RECORD_OVERHEAD
+from consumers.offsets.tracker import RECORD_OVERHEAD
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from broker.interface import TopicPartition
-    from consumers.tracker import Tracker
+    from consumers.offsets.tracker import Tracker
 
 DEFAULT_BUDGET: Final = 12 * 1024 * 1024
 MAX_RECORDS: Final = 1_000

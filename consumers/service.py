@@ -10,21 +10,21 @@ from typing import TYPE_CHECKING, Final
 
 from broker.factory import open_broker
 from broker.startup import Availability, ready_broker
+from consumers.api.ingestion import Ingestion
 from consumers.assignments import Assignments
 from consumers.brake import Brake, Brakes
-from consumers.courier import Courier
-from consumers.dead_letters import DeadLetters
-from consumers.forgetting import Forgetting
+from consumers.delivery.courier import Courier
+from consumers.delivery.lane import Lane
+from consumers.delivery.route import Route
 from consumers.forwarder import Forwarder
-from consumers.gate import Gate
 from consumers.gauges import Gauges
-from consumers.ingestion import Ingestion
-from consumers.lane import Lane
-from consumers.origin import origins, place_of
+from consumers.letters.dead_letters import DeadLetters
+from consumers.letters.forgetting import Forgetting
+from consumers.pace.gate import Gate
+from consumers.pace.origin import origins, place_of
 from consumers.progress import Progress
 from consumers.report import Report
 from consumers.room import Room
-from consumers.route import Route
 from consumers.traces import Traces
 from consumers.wishes import Wishes
 from runtime.backoff import Backoff
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Coroutine
 
     from broker.interface import Broker
-    from consumers.origin import Origin
+    from consumers.pace.origin import Origin
     from runtime.process import Process
     from runtime.settings import ForwarderSettings, Settings, StorefrontSettings
     from schemas.topics import TopicSpec

@@ -22,8 +22,8 @@ from opentelemetry.trace import (
 )
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
-from consumers.answers import Answer
-from consumers.ingestion import PATH, USER_PATH
+from consumers.api.answers import Answer
+from consumers.api.ingestion import PATH, USER_PATH
 from schemas.cloudevents import TRACEPARENT, TRACESTATE
 from schemas.topics import FORWARDER_GROUP
 
@@ -33,9 +33,9 @@ if TYPE_CHECKING:
     from opentelemetry.trace import Tracer
 
     from broker.interface import Record
-    from consumers.answers import NoAnswer
-    from consumers.courier import Flight
-    from consumers.outcomes import Kind
+    from consumers.api.answers import NoAnswer
+    from consumers.api.outcomes import Kind
+    from consumers.delivery.courier import Flight
     from runtime.settings import StorefrontSettings
 
 _VERSION: Final = version("sluice-gateway")

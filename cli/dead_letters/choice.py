@@ -15,15 +15,15 @@ from cli.dead_letters.filters import with_filters
 from cli.dead_letters.places import PlaceParameter, known, missing
 from cli.exports.names import Misused
 from cli.options import with_settings
-from consumers.letter_index import LetterIndex
-from consumers.letter_search import search
+from consumers.letters.index import LetterIndex
+from consumers.letters.search import search
 from runtime.errors import OperatorError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from cli.dead_letters.filters import Filters
-    from consumers.letters import Place
+    from consumers.letters.letter import Place
     from runtime.settings import Settings
 
 _ALL_BYTES: Final = sys.maxsize

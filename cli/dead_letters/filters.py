@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Concatenate, Final, ParamSpec, TypeVar
 import click
 from pydantic_core import PydanticCustomError
 
-from consumers.dead_letters import Reason
+from consumers.letters.dead_letters import Reason
 from runtime import spans
 from runtime.clock import SystemClock
 from scheduler.sources.nearest import listed, several_nearest
@@ -21,7 +21,7 @@ from schemas.events import EVENT_TYPES
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from consumers.letters import Letter
+    from consumers.letters.letter import Letter
 
 P = ParamSpec("P")
 R = TypeVar("R")

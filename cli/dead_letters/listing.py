@@ -14,15 +14,15 @@ from cli.dead_letters.filters import with_filters
 from cli.dead_letters.places import known
 from cli.options import json_option, with_settings
 from cli.printable import printable, printable_json
-from consumers.letter_index import LetterIndex
-from consumers.letter_search import fetch, search
+from consumers.letters.index import LetterIndex
+from consumers.letters.search import fetch, search
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
 
     from broker.interface import Broker
     from cli.dead_letters.filters import Filters
-    from consumers.letters import Letter, Settlement
+    from consumers.letters.letter import Letter, Settlement
     from runtime.settings import Settings
 
 MOST: Final = 100

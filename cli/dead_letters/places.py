@@ -8,7 +8,7 @@ import click
 
 from broker.interface import TopicPartition, UnknownTopic
 from cli.exports.names import no_such
-from consumers.letters import Place
+from consumers.letters.letter import Place
 from runtime.errors import OperatorError
 from schemas.topics import DAY_MS, DEAD_LETTERS, dead_letters_spec
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection
 
     from broker.interface import Broker
-    from consumers.letter_index import LetterIndex
+    from consumers.letters.index import LetterIndex
     from runtime.settings import Settings
 
 

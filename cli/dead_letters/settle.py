@@ -15,8 +15,8 @@ from cli import log
 from cli.dead_letters import wording
 from cli.dead_letters.choice import chosen, confirm, settling_command
 from cli.progress import bar
-from consumers.letters import Settled
-from consumers.replay import Progress, settling
+from consumers.letters.letter import Settled
+from consumers.letters.replay import Progress, settling
 from runtime.errors import OperatorError, one_line
 
 if TYPE_CHECKING:
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 
     from cli.dead_letters.choice import Choice
     from cli.dead_letters.filters import Filters
-    from consumers.letters import Place
-    from consumers.replay import TooLarge
+    from consumers.letters.letter import Place
+    from consumers.letters.replay import TooLarge
     from runtime.settings import Settings
 
 _FOR_DELETIONS: Final = "; a deletion removes also what came of its user since"

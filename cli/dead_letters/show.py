@@ -13,17 +13,17 @@ from cli.dead_letters import wording
 from cli.dead_letters.places import PlaceParameter, missing
 from cli.options import json_option, with_settings
 from cli.printable import printable
-from consumers.dead_letters import ADDED
-from consumers.letter_index import LetterIndex
-from consumers.letter_search import fetch, search
-from consumers.letters import REPLAYED_FROM, Settled
+from consumers.letters.dead_letters import ADDED
+from consumers.letters.index import LetterIndex
+from consumers.letters.letter import REPLAYED_FROM, Settled
+from consumers.letters.search import fetch, search
 from runtime.errors import OperatorError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from consumers.letter_index import Entry
-    from consumers.letters import Letter, Place
+    from consumers.letters.index import Entry
+    from consumers.letters.letter import Letter, Place
     from runtime.settings import Settings
 
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from consumers.letters import REPLAYED_FROM
+from consumers.letters.letter import REPLAYED_FROM
 from schemas.topics import DEAD_LETTERS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from consumers.letters import Letter, Settlement
+    from consumers.letters.letter import Letter, Settlement
 
 
 def moment(milliseconds: int) -> str:

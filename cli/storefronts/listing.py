@@ -17,8 +17,8 @@ from cli.printable import printable, printable_json
 from cli.storefronts.resting import WORDS, ask
 from consumers.audit import balance
 from consumers.brake import DEAD_LETTER_LIMIT, MANUAL
-from consumers.letter_index import LetterIndex
-from consumers.letter_search import search
+from consumers.letters.index import LetterIndex
+from consumers.letters.search import search
 from consumers.steering import read_commands
 from runtime.clock import SystemClock
 from schemas.commands import StorefrontCommand

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import orjson
 
-from consumers.dead_letters import DeadLetter, Reason, message
-from consumers.letters import Place, Settled, settlement
+from consumers.letters.dead_letters import DeadLetter, Reason, message
+from consumers.letters.letter import Place, Settled, settlement
 from schemas.topics import DEAD_LETTERS, events_topic, partition_of
 from tests.cli.events import publish
 from tests.consumers.records import record

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from broker.interface import Commit, TopicPartition
-from consumers.tally import Tally
+from consumers.offsets.tally import Tally
 from schemas.topics import FORWARDER_GROUP
 from tests.cli.events import commit, log_of, publish
 from tests.cli.sluice import Installation, install

@@ -13,9 +13,9 @@ import pytest
 from broker.interface import LogRange, TopicPartition
 from cli import main as command_line
 from cli.dead_letters.places import missing
-from consumers.dead_letters import Reason
-from consumers.letter_index import LetterIndex
-from consumers.letters import Place, Settled
+from consumers.letters.dead_letters import Reason
+from consumers.letters.index import LetterIndex
+from consumers.letters.letter import Place, Settled
 from tests.cli.events import log_of
 from tests.cli.letters import bury, events, settle
 from tests.cli.sluice import Done, Installation, install

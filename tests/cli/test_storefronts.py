@@ -14,8 +14,8 @@ from broker.interface import Commit, TopicPartition
 from cli import main as command_line
 from cli.storefronts.resting import WORDS
 from consumers.brake import DEAD_LETTER_LIMIT, MANUAL
+from consumers.offsets.tally import Tally
 from consumers.steering import change, read_commands
-from consumers.tally import Tally
 from runtime.metrics import PAUSE_REASONS, Metrics
 from schemas.commands import Parked, StorefrontCommand, storefront_key
 from schemas.topics import COMMANDS, FORWARDER_GROUP, partition_of

@@ -4,6 +4,7 @@ import asyncio
 import re
 import signal
 import socket
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import aiohttp
@@ -96,7 +97,9 @@ def roles_of(process: asyncio.subprocess.Process) -> dict[str, psutil.Process]:
     """The processes of the roles, by role."""
     found: dict[str, psutil.Process] = {}
     for child in psutil.Process(process.pid).children():
-        found |= {word: child for word in child.cmdline() if word in ROLES}
+        # One that is just ending has no command line any more.
+        with suppress(psutil.NoSuchProcess):
+            found |= {word: child for word in child.cmdline() if word in ROLES}
     return found
 
 

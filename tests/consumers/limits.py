@@ -7,9 +7,9 @@ import math
 from collections import deque
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
-from consumers.gate import Gate
-from consumers.origin import Origin
-from consumers.outcomes import Action, Kind, Outcome
+from consumers.api.outcomes import Action, Kind, Outcome
+from consumers.pace.gate import Gate
+from consumers.pace.origin import Origin
 from runtime.clock import ManualClock
 from tests.chance import seeded
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from consumers.tracker import Tracker
+    from consumers.offsets.tracker import Tracker
 
 
 class Read(NamedTuple):

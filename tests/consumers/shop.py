@@ -12,13 +12,13 @@ from pydantic import SecretStr
 from structlog.testing import LogCapture
 
 from broker.interface import NotAcknowledged, Publisher
-from consumers.dead_letters import DeadLetters
-from consumers.forgetting import Forgetting
-from consumers.ingestion import Ingestion
-from consumers.origin import Origin
+from consumers.api.ingestion import Ingestion
+from consumers.letters.dead_letters import DeadLetters
+from consumers.letters.forgetting import Forgetting
+from consumers.offsets.tally import Tally
+from consumers.offsets.tracker import Tracker
+from consumers.pace.origin import Origin
 from consumers.service import route_of
-from consumers.tally import Tally
-from consumers.tracker import Tracker
 from runtime.backoff import Backoff
 from runtime.clock import Clock, ManualClock
 from runtime.health import Health

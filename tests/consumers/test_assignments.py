@@ -10,9 +10,9 @@ import pytest
 from broker.interface import Assignment, Commit, LogRange, TopicPartition
 from consumers import assignments as module
 from consumers.assignments import Assignments
-from consumers.memory import Remembered, beside
-from consumers.tally import Tally
-from consumers.tracker import DELIVERED
+from consumers.offsets.memory import Remembered, beside
+from consumers.offsets.tally import Tally
+from consumers.offsets.tracker import DELIVERED
 from runtime.clock import SystemClock
 from tests.chance import seeded
 from tests.consumers.group import Group

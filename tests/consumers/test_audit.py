@@ -4,7 +4,7 @@ import pytest
 
 from broker.interface import Commit, LogRange
 from consumers.audit import Balance, of_partition
-from consumers.tally import Tally
+from consumers.offsets.tally import Tally
 
 
 def balanced(start: int, end: int, offset: int | None = None, tally: Tally | None = None) -> tuple[int, ...]:

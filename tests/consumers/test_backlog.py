@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from consumers.backlog import PRESENT_SECONDS, Backlog
+from consumers.pace.backlog import PRESENT_SECONDS, Backlog
 from runtime.clock import ManualClock
 
 

@@ -3,9 +3,9 @@ from __future__ import annotations
 import orjson
 import pytest
 
-from consumers.batch import BODY_OVERHEAD, COMMA, Batch, body_of
-from consumers.tally import Tally
-from consumers.tracker import DELIVERED, Tracker
+from consumers.delivery.batch import BODY_OVERHEAD, COMMA, Batch, body_of
+from consumers.offsets.tally import Tally
+from consumers.offsets.tracker import DELIVERED, Tracker
 from tests.consumers.records import read, record
 
 

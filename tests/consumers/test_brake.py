@@ -10,7 +10,7 @@ import pytest
 
 from broker.interface import Assignment, Commit, LogRange, TopicPartition
 from consumers.assignments import Assignments
-from consumers.memory import Buried
+from consumers.offsets.memory import Buried
 from consumers.report import Report
 from consumers.steering import change, read_commands
 from consumers.wishes import Wishes

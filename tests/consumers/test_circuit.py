@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from consumers.circuit import OUTAGE, OUTAGE_AFTER, Circuit
-from consumers.outcomes import Action, Kind, Outcome
+from consumers.api.outcomes import Action, Kind, Outcome
+from consumers.pace.circuit import OUTAGE, OUTAGE_AFTER, Circuit
 from runtime.clock import ManualClock
 from tests.chance import seeded
 

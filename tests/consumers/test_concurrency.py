@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from consumers.concurrency import Concurrency
+from consumers.pace.concurrency import Concurrency
 from tests.chance import seeded
 
 if TYPE_CHECKING:

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from consumers.dead_letter_limit import DeadLetterLimit, Excess, Window
+from consumers.letters.limit import DeadLetterLimit, Excess, Window
 from runtime.settings import ForwarderSettings
 
 

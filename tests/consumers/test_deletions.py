@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import orjson
 import pytest
 
-from consumers.tally import Tally
-from consumers.tracker import Tracker
+from consumers.offsets.tally import Tally
+from consumers.offsets.tracker import Tracker
 from schemas.cloudevents import DELETION_TYPE_HEADER
 from schemas.topics import events_topic, partition_of
 from tests.chance import seeded

@@ -7,7 +7,7 @@ from functools import partial
 
 import pytest
 
-from consumers.outcomes import Kind
+from consumers.api.outcomes import Kind
 from tests.chance import seeded
 from tests.consumers.records import record
 from tests.consumers.shop import KEY, event, open_shop

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from broker.interface import Commit, LogRange
-from consumers.doubt import REMEMBERED_SECONDS
-from consumers.memory import Remembered, remembered
-from consumers.tally import Tally
-from consumers.tracker import Tracker
+from consumers.delivery.doubt import REMEMBERED_SECONDS
+from consumers.offsets.memory import Remembered, remembered
+from consumers.offsets.tally import Tally
+from consumers.offsets.tracker import Tracker
 from schemas.commands import StorefrontCommand
 from schemas.topics import FORWARDER_GROUP, events_topic
 from tests.consumers.records import Read, record

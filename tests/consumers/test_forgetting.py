@@ -9,9 +9,9 @@ import orjson
 import pytest
 
 from broker.interface import Unavailable
-from consumers.dead_letters import DeadLetter, DeadLetters, Reason, message
-from consumers.forgetting import Forgetting
-from consumers.letters import REPLAYED_FROM, Place, Settled, Settlement, read_letter, settlement
+from consumers.letters.dead_letters import DeadLetter, DeadLetters, Reason, message
+from consumers.letters.forgetting import Forgetting
+from consumers.letters.letter import REPLAYED_FROM, Place, Settled, Settlement, read_letter, settlement
 from runtime.backoff import Backoff
 from runtime.clock import ManualClock
 from schemas.cloudevents import DELETION_TYPE_HEADER

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from broker.interface import Commit, TopicPartition
-from consumers.tally import Tally
+from consumers.offsets.tally import Tally
 from runtime.errors import OperatorError
 from schemas.topics import FORWARDER_GROUP, events_topic
 from tests.chance import seeded

@@ -5,10 +5,10 @@ from contextlib import suppress
 
 import pytest
 
-from consumers.circuit import OUTAGE_AFTER
-from consumers.gate import Gate
-from consumers.origin import Origin
-from consumers.outcomes import Action, Kind, Outcome
+from consumers.api.outcomes import Action, Kind, Outcome
+from consumers.pace.circuit import OUTAGE_AFTER
+from consumers.pace.gate import Gate
+from consumers.pace.origin import Origin
 from runtime.clock import ManualClock
 from tests.chance import seeded
 

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import pytest
 from pydantic import SecretStr
 
-from consumers.answers import Answer, NoAnswer
-from consumers.ingestion import MAX_ANSWER_BYTES, PATH, Ingestion
+from consumers.api.answers import Answer, NoAnswer
+from consumers.api.ingestion import MAX_ANSWER_BYTES, PATH, Ingestion
 from runtime.settings import IngestionSettings
 from tests.consumers.sink import RESET, Say, Sink, sinking, until
 

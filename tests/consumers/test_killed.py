@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from broker.interface import LogRange
-from consumers.memory import remembered
-from consumers.tracker import DELIVERED
+from consumers.offsets.memory import remembered
+from consumers.offsets.tracker import DELIVERED
 from schemas.topics import FORWARDER_GROUP, events_topic
 from tests.chance import seeded
 from tests.chaos.role import Role

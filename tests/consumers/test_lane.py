@@ -7,12 +7,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from broker.interface import Commit, LogRange
-from consumers.batch import Batch, body_of
-from consumers.lane import Lane
-from consumers.memory import Remembered, remembered
-from consumers.repeats import PATIENCE
-from consumers.tally import Tally
-from consumers.tracker import DELIVERED, Tracker
+from consumers.delivery.batch import Batch, body_of
+from consumers.delivery.lane import Lane
+from consumers.delivery.repeats import PATIENCE
+from consumers.offsets.memory import Remembered, remembered
+from consumers.offsets.tally import Tally
+from consumers.offsets.tracker import DELIVERED, Tracker
 from tests.chance import seeded
 from tests.consumers.records import Read, record
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from consumers.pace import LEAST, Pace
+from consumers.pace.learnt import LEAST, Pace
 from tests.consumers.limits import FixedWindow, Market, SlidingWindow, TokenBucket
 
 if TYPE_CHECKING:

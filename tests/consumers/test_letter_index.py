@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from consumers.dead_letters import DeadLetter, Reason, message
-from consumers.letter_index import RECORD_BYTES, LetterIndex
-from consumers.letters import Letter, Place, Settlement, read_letter
+from consumers.letters.dead_letters import DeadLetter, Reason, message
+from consumers.letters.index import RECORD_BYTES, LetterIndex
+from consumers.letters.letter import Letter, Place, Settlement, read_letter
 from runtime.errors import OperatorError
 from tests.consumers.records import record
 

@@ -6,8 +6,8 @@ from hypothesis import strategies as st
 
 from broker.interface import Commit, LogRange
 from consumers.audit import of_partition
-from consumers.memory import METADATA_BYTES, SENT, TRANSACTION, Buried, Remembered, beside, remembered
-from consumers.tally import Tally
+from consumers.offsets.memory import METADATA_BYTES, SENT, TRANSACTION, Buried, Remembered, beside, remembered
+from consumers.offsets.tally import Tally
 
 TALLY = Tally(3, 6, 1)
 LOG = LogRange(0, 1_000_000)

@@ -11,9 +11,9 @@ import pytest
 from multidict import CIMultiDict
 from pydantic import SecretStr
 
-from consumers.allowance import Allowance, allowance_of
-from consumers.origin import Origin, Place, origins
-from consumers.outcomes import Action, Kind, Outcome
+from consumers.api.allowance import Allowance, allowance_of
+from consumers.api.outcomes import Action, Kind, Outcome
+from consumers.pace.origin import Origin, Place, origins
 from runtime.clock import ManualClock
 from runtime.settings import IngestionSettings
 from sandbox.tolinku.rate_limit import RateLimit

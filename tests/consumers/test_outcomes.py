@@ -6,8 +6,8 @@ import orjson
 import pytest
 from multidict import CIMultiDict
 
-from consumers.answers import MAX_WORDS, Answer, NoAnswer
-from consumers.outcomes import Action, Kind, Outcome, classify
+from consumers.api.answers import MAX_WORDS, Answer, NoAnswer
+from consumers.api.outcomes import Action, Kind, Outcome, classify
 
 KEY = "tolk_sec_0123456789"
 NOW = 1_445_412_000.0  # Wed, 21 Oct 2015 07:20:00 GMT

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from consumers.origin import Origin
+from consumers.pace.origin import Origin
 from runtime.clock import ManualClock
 from sandbox.tolinku.rate_limit import RateLimit
 from tests.consumers.shop import Shop, open_shop

@@ -11,9 +11,9 @@ import pytest
 from multidict import CIMultiDict
 from pydantic import SecretStr
 
-from consumers.answers import Answer, NoAnswer
-from consumers.ingestion import Ingestion
-from consumers.origin import Origin
+from consumers.api.answers import Answer, NoAnswer
+from consumers.api.ingestion import Ingestion
+from consumers.pace.origin import Origin
 from runtime.clock import ManualClock
 from runtime.settings import ForwarderSettings, IngestionSettings
 from tests.chance import seeded

@@ -12,9 +12,9 @@ from structlog.testing import capture_logs
 from broker.embedded.subscription import EmbeddedSubscription
 from broker.interface import LogRange, TopicPartition, Unavailable
 from consumers import progress
+from consumers.offsets.tally import Tally
+from consumers.offsets.tracker import DELIVERED, Tracker
 from consumers.progress import LOOK_SECONDS, STUCK_SECONDS, Progress
-from consumers.tally import Tally
-from consumers.tracker import DELIVERED, Tracker
 from runtime.clock import ManualClock
 from tests.consumers.records import read, record
 from tests.consumers.shop import open_shop

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 import pytest
 
 from broker.interface import NotAcknowledged
-from consumers import replay
-from consumers.letter_index import LetterIndex
-from consumers.letter_search import search
-from consumers.letters import Settled
-from consumers.replay import Progress, settling
+from consumers.letters import replay
+from consumers.letters.index import LetterIndex
+from consumers.letters.letter import Settled
+from consumers.letters.replay import Progress, settling
+from consumers.letters.search import search
 from runtime.errors import OperatorError
 from schemas.cloudevents import DELETION_TYPE_HEADER
 from schemas.topics import events_topic, partition_of

@@ -1,9 +1,9 @@
 from __future__ import annotations
 
 from broker.interface import TopicPartition
+from consumers.offsets.tally import Tally
+from consumers.offsets.tracker import DELIVERED, Tracker
 from consumers.room import MAX_RECORDS, MAX_SPAN, Plan, Reach, Room
-from consumers.tally import Tally
-from consumers.tracker import DELIVERED, Tracker
 from tests.consumers.records import read, record
 
 BUDGET = 1_000_000

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from consumers.runs import Runs, pack, unpack
+from consumers.offsets.runs import Runs, pack, unpack
 from tests.chance import seeded
 
 ROOMY = 1_000_000

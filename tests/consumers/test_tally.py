@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from consumers.tally import Tally
+from consumers.offsets.tally import Tally
 
 
 def test_a_tally_comes_back_from_a_commit_as_it_was_written() -> None:

@@ -9,9 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from broker.interface import LogRange
-from consumers.memory import SENT, TRANSACTION, Remembered, remembered
-from consumers.tally import Tally
-from consumers.tracker import DEAD_LETTERED, DELIVERED, Tracker
+from consumers.offsets.memory import SENT, TRANSACTION, Remembered, remembered
+from consumers.offsets.tally import Tally
+from consumers.offsets.tracker import DEAD_LETTERED, DELIVERED, Tracker
 from tests.chance import seeded
 from tests.consumers.records import read, record
 

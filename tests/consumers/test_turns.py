@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import asyncio
 
-from consumers.turns import Turns
+from consumers.pace.turns import Turns
 
 
 def turns(*, urgent: int = 0, waiting: int = 0) -> tuple[Turns, dict[asyncio.Future[bool], str]]:

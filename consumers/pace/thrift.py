@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from consumers.allowance import Allowance
+    from consumers.api.allowance import Allowance
     from consumers.report import Report
 
 _WARNED_SECONDS: Final = 1.0

@@ -6,7 +6,7 @@ import re
 from enum import StrEnum, auto
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from consumers.dead_letters import ADDED
+from consumers.letters.dead_letters import ADDED
 from schemas import cloudevents
 from schemas.topics import DEAD_LETTERS
 

@@ -8,8 +8,8 @@ from threading import Lock
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, Self
 from zlib import crc32
 
-from consumers.dead_letters import Reason
-from consumers.letters import Letter, Origin, Place, Settled, Settlement
+from consumers.letters.dead_letters import Reason
+from consumers.letters.letter import Letter, Origin, Place, Settled, Settlement
 from runtime.errors import OperatorError
 
 if TYPE_CHECKING:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Final
 
-from consumers.outcomes import LONGEST_WAIT
+from consumers.api.outcomes import LONGEST_WAIT
 
 if TYPE_CHECKING:
-    from consumers.allowance import Allowance
+    from consumers.api.allowance import Allowance
 
 MINUTE: Final = 60.0
 _BURSTS: Final = 20

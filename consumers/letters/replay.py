@@ -7,8 +7,8 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
 
 from broker.interface import BrokerError, Fenced, RecordTooLarge
-from consumers.letter_search import catch_up, fetch
-from consumers.letters import Settled, settlement
+from consumers.letters.letter import Settled, settlement
+from consumers.letters.search import catch_up, fetch
 from runtime.errors import OperatorError
 from schemas.topics import DEAD_LETTERS, partition_of
 
@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 
     from broker.interface import Broker, Message, Publisher, TransactionalPublisher
-    from consumers.letter_index import Entry, LetterIndex
-    from consumers.letters import Letter, Place
+    from consumers.letters.index import Entry, LetterIndex
+    from consumers.letters.letter import Letter, Place
 
 ROUND_BYTES: Final = 48 * 1024 * 1024
 """So much of them is in memory at a time; less than a publisher takes at once."""

@@ -13,7 +13,7 @@ from aiohttp.http import HttpProcessingError
 from multidict import CIMultiDict
 from yarl import URL
 
-from consumers.answers import Answer, NoAnswer
+from consumers.api.answers import Answer, NoAnswer
 from runtime.resolver import Resolver
 
 if TYPE_CHECKING:

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Final, NamedTuple
 
 import msgspec
 
-from consumers.runs import Runs, pack, unpack
-from consumers.tally import Tally
+from consumers.offsets.runs import Runs, pack, unpack
+from consumers.offsets.tally import Tally
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

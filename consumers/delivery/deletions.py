@@ -6,17 +6,17 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 import msgspec
 
-from consumers.answers import Answer, is_error
-from consumers.batch import body_of
-from consumers.outcomes import Action, Kind
+from consumers.api.answers import Answer, is_error
+from consumers.api.outcomes import Action, Kind
+from consumers.delivery.batch import body_of
 from schemas.cloudevents import DELETION_TYPE_HEADER
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from broker.interface import Record
-    from consumers.answers import NoAnswer
-    from consumers.outcomes import Outcome
+    from consumers.api.answers import NoAnswer
+    from consumers.api.outcomes import Outcome
 
 
 class Deletion(NamedTuple):

@@ -6,7 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING, Final
 
 from broker.interface import BrokerError
-from consumers.letters import Settled, Settlement, read_letter
+from consumers.letters.letter import Settled, Settlement, read_letter
 from runtime.errors import one_line
 
 if TYPE_CHECKING:
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from structlog.typing import FilteringBoundLogger
 
     from broker.interface import Record
-    from consumers.letters import Place
+    from consumers.letters.letter import Place
     from runtime.clock import Clock
 
 RETRY_SECONDS: Final = 1.0

@@ -5,13 +5,13 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Final
 
-from consumers.batch import Batch
+from consumers.delivery.batch import Batch
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence
 
     from broker.interface import Record
-    from consumers.tracker import Tracker
+    from consumers.offsets.tracker import Tracker
 
 PATIENCE: Final = 2.0
 """How many seconds a storefront's other events wait until what goes before them is read. It stands near the beginning."""

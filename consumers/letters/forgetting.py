@@ -7,8 +7,8 @@ from collections import defaultdict
 from typing import TYPE_CHECKING, NamedTuple
 
 from broker.interface import BrokerError
-from consumers.forgotten import RETRY_SECONDS, Forgotten
-from consumers.letters import REPLAYED_FROM, Letter, Origin, Place, Settled, Settlement, read_letter, settlement
+from consumers.letters.forgotten import RETRY_SECONDS, Forgotten
+from consumers.letters.letter import REPLAYED_FROM, Letter, Origin, Place, Settled, Settlement, read_letter, settlement
 from runtime.errors import one_line
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from structlog.typing import FilteringBoundLogger
 
     from broker.interface import Record
-    from consumers.dead_letters import DeadLetters
+    from consumers.letters.dead_letters import DeadLetters
     from runtime.clock import Clock
 
 

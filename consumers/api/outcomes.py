@@ -17,7 +17,7 @@ import re
 from enum import Enum, StrEnum, auto
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from consumers.answers import Answer, NoAnswer, is_error, legible
+from consumers.api.answers import Answer, NoAnswer, is_error, legible
 from runtime.retry_after import seconds_to_wait
 
 if TYPE_CHECKING:

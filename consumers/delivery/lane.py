@@ -6,17 +6,17 @@ from collections import deque
 from itertools import islice
 from typing import TYPE_CHECKING
 
-from consumers.batch import BODY_OVERHEAD, COMMA, Batch
-from consumers.deletions import deletion_of
-from consumers.letters import REPLAYED_FROM
-from consumers.repeats import Repeats
+from consumers.delivery.batch import BODY_OVERHEAD, COMMA, Batch
+from consumers.delivery.deletions import deletion_of
+from consumers.delivery.repeats import Repeats
+from consumers.letters.letter import REPLAYED_FROM
 from schemas.cloudevents import DELETION_START
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
     from broker.interface import Record
-    from consumers.tracker import Tracker
+    from consumers.offsets.tracker import Tracker
 
 
 class Lane:

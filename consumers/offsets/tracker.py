@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from broker.interface import Commit
-from consumers.memory import METADATA_BYTES, TRANSACTION, Remembered, beside
-from consumers.tally import Tally
+from consumers.offsets.memory import METADATA_BYTES, TRANSACTION, Remembered, beside
+from consumers.offsets.tally import Tally
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from broker.interface import Record
-    from consumers.memory import Buried
+    from consumers.offsets.memory import Buried
 
 PENDING: Final = 0
 DELIVERED: Final = 1

@@ -8,14 +8,14 @@ from contextlib import aclosing
 from typing import TYPE_CHECKING, Final, cast
 
 from broker.interface import UnknownTopic
-from consumers.letters import Letter, Place, Settlement, read_letter
+from consumers.letters.letter import Letter, Place, Settlement, read_letter
 from schemas.topics import DEAD_LETTERS
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Collection
 
     from broker.interface import Broker, Record
-    from consumers.letter_index import LetterIndex
+    from consumers.letters.index import LetterIndex
 
 _AT_ONCE: Final = 2_000
 

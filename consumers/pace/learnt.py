@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Final
 
-from consumers.throughput import Throughput
+from consumers.pace.throughput import Throughput
 
 LEAST: Final = 0.5
 """Of requests a second. Slower, one of several processes could be starved by the others: only who sends can learn."""

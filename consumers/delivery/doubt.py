@@ -5,15 +5,15 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
-from consumers.memory import TRANSACTION
+from consumers.offsets.memory import TRANSACTION
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Sequence
 
     from broker.interface import Record
-    from consumers.batch import Batch
+    from consumers.delivery.batch import Batch
+    from consumers.offsets.tracker import Tracker
     from consumers.report import Report
-    from consumers.tracker import Tracker
     from runtime.clock import Clock
 
 REMEMBERED_SECONDS: Final = 24 * 3600.0

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from consumers.outcomes import Action
+from consumers.api.outcomes import Action
 from runtime.backoff import Backoff
 
 if TYPE_CHECKING:
     from random import Random
 
-    from consumers.outcomes import Outcome
+    from consumers.api.outcomes import Outcome
     from runtime.clock import Clock
 
 OUTAGE: Final = "outage"

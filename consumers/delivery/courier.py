@@ -6,29 +6,29 @@ import asyncio
 from operator import attrgetter
 from typing import TYPE_CHECKING, Final
 
-from consumers.allowance import allowance_of
-from consumers.answers import Answer
-from consumers.dead_letters import DeadLetter, Reason
-from consumers.deletions import Deletion, judged, request_of
-from consumers.doubt import Doubts
-from consumers.firewall import Refusals
-from consumers.outcomes import Action, Kind, classify
-from consumers.thrift import Thrift
-from consumers.tracker import DEAD_LETTERED, DELIVERED
+from consumers.api.allowance import allowance_of
+from consumers.api.answers import Answer
+from consumers.api.outcomes import Action, Kind, classify
+from consumers.delivery.deletions import Deletion, judged, request_of
+from consumers.delivery.doubt import Doubts
+from consumers.delivery.firewall import Refusals
+from consumers.letters.dead_letters import DeadLetter, Reason
+from consumers.offsets.tracker import DEAD_LETTERED, DELIVERED
+from consumers.pace.thrift import Thrift
 from schemas.topics import events_topic
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from broker.interface import Record
-    from consumers.batch import Batch
-    from consumers.dead_letter_limit import DeadLetterLimit
-    from consumers.dead_letters import DeadLetters
-    from consumers.doubt import Doubt
-    from consumers.forgetting import Forgetting
-    from consumers.gate import Gate
-    from consumers.ingestion import Ingestion
-    from consumers.outcomes import Outcome
+    from consumers.api.ingestion import Ingestion
+    from consumers.api.outcomes import Outcome
+    from consumers.delivery.batch import Batch
+    from consumers.delivery.doubt import Doubt
+    from consumers.letters.dead_letters import DeadLetters
+    from consumers.letters.forgetting import Forgetting
+    from consumers.letters.limit import DeadLetterLimit
+    from consumers.pace.gate import Gate
     from consumers.report import Report
     from runtime.backoff import Backoff
     from runtime.clock import Clock

@@ -7,17 +7,17 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from yarl import URL
 
-from consumers.line import Line
-from consumers.outcomes import LONGEST_WAIT, Action, Kind
-from consumers.pace import Pace
-from consumers.pause import FIRST_SECONDS, Pause
-from consumers.window import MINUTE, Window
+from consumers.api.outcomes import LONGEST_WAIT, Action, Kind
+from consumers.pace.learnt import Pace
+from consumers.pace.line import Line
+from consumers.pace.pause import FIRST_SECONDS, Pause
+from consumers.pace.window import MINUTE, Window
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from consumers.allowance import Allowance
-    from consumers.outcomes import Outcome
+    from consumers.api.allowance import Allowance
+    from consumers.api.outcomes import Outcome
     from runtime.clock import Clock
     from runtime.settings import IngestionSettings
 

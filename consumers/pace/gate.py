@@ -6,18 +6,18 @@ import asyncio
 import math
 from typing import TYPE_CHECKING
 
-from consumers.circuit import RATE, Circuit
-from consumers.concurrency import Concurrency
-from consumers.outcomes import Action, Kind
-from consumers.turns import Turns
+from consumers.api.outcomes import Action, Kind
+from consumers.pace.circuit import RATE, Circuit
+from consumers.pace.concurrency import Concurrency
+from consumers.pace.turns import Turns
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from random import Random
 
-    from consumers.allowance import Allowance
-    from consumers.origin import Origin
-    from consumers.outcomes import Outcome
+    from consumers.api.allowance import Allowance
+    from consumers.api.outcomes import Outcome
+    from consumers.pace.origin import Origin
     from runtime.clock import Clock
 
 

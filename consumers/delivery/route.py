@@ -5,20 +5,20 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Final
 
-from consumers.courier import Flight
+from consumers.delivery.courier import Flight
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
     from broker.interface import Record
     from consumers.brake import Brake
-    from consumers.courier import Courier
-    from consumers.gate import Gate
-    from consumers.lane import Lane
-    from consumers.memory import Buried
+    from consumers.delivery.courier import Courier
+    from consumers.delivery.lane import Lane
+    from consumers.offsets.memory import Buried
+    from consumers.offsets.tracker import Tracker
+    from consumers.pace.gate import Gate
     from consumers.report import Report
     from consumers.traces import Traces
-    from consumers.tracker import Tracker
     from runtime.clock import Clock
 
 _GIVE_UP_SECONDS: Final = 5.0

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Final
 
 import orjson
 
-from consumers.memory import SENT, TRANSACTION
+from consumers.offsets.memory import SENT, TRANSACTION
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
     from broker.interface import Record
-    from consumers.tracker import Tracker
+    from consumers.offsets.tracker import Tracker
 
 _ENVELOPE: Final = len(b'{"events":[]}')
 COMMA: Final = len(b",")

@@ -1,0 +1,1 @@
+"""A storefront's events on their way to its ingestion API."""

@@ -1,0 +1,1 @@
+"""Events that the ingestion API refused for good."""

@@ -1,0 +1,1 @@
+"""What of a partition is finished, and how that outlives the process."""

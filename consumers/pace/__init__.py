@@ -1,0 +1,1 @@
+"""When a storefront's next request may go out."""
