@@ -2,7 +2,7 @@
 request that it takes a span within that. Names and attributes are those of OpenTelemetry's conventions for messaging and for HTTP.
 
 Without an SDK in the process there is nobody to tell, and then nothing is looked for in any record. Which SDK, and where it sends to, is
-the operator's choice: `opentelemetry-instrument sluice forwarder`, with the variables that OpenTelemetry documents.
+the operator's choice: `opentelemetry-instrument -- sluice forwarder`, with the variables that OpenTelemetry documents.
 """
 
 from __future__ import annotations
