@@ -16,12 +16,12 @@ import pytest
 from sandbox.faults.rules import FaultPlan
 from tests.chaos.auditor import Auditor
 from tests.chaos.configuration import Log
-from tests.chaos.delay import Delays, Window
+from tests.chaos.delay import LEAST, Delays, Window
 from tests.chaos.length import EVENTS, SHORT, TIMEOUT, rate, shop_names
 from tests.chaos.monkey import Monkey, progress
 from tests.chaos.patience import sent, until
 from tests.chaos.spells import ALWAYS, Spells, used_up
-from tests.chaos.traffic import Traffic
+from tests.chaos.traffic import LARGEST_BATCH, Traffic
 from tests.chaos.upstream import Upstream
 from tests.chaos.verdict import require_promises_kept, settled
 
@@ -38,10 +38,10 @@ pytestmark = [pytest.mark.chaos, pytest.mark.timeout(TIMEOUT)]
 
 BROKERS = 3
 FORWARDERS = ("forwarder", "forwarder-2")
-STORMY = EVENTS // 2 if SHORT else EVENTS
+STORMY = EVENTS * 3 // 4 if SHORT else EVENTS
 MEASURED = EVENTS // 4
-"""So many events come before the storm, half of them in calm weather, half while one storefront is parked."""
-KINDS_SHARE = 0.25 if SHORT else 0.5 if EVENTS < 300_000 else 1.0
+"""About so many events come before the storm, half of them in calm weather, half while one storefront is parked."""
+KINDS_SHARE = 0.1 if SHORT else 0.5 if EVENTS < 300_000 else 1.0
 """How many of the kinds of weather must have met a request: a kind comes again after a minute or two."""
 RATE = 2 * rate() if SHORT else rate()
 NOT_FELT_FACTOR = 3.0
@@ -69,9 +69,16 @@ async def _measure(world: World, upstream: Upstream, traffic: Traffic) -> tuple[
 
 
 async def _window(traffic: Traffic) -> Window:
-    """Return the time in which half of the events are sent that are measured, from now on."""
+    """Return the time in which two fifths of as many events are accepted as are measured, from now on; and enough of each storefront."""
     start = time.time()
-    await until(partial(sent, traffic, traffic.sent + MEASURED / 2), "traffic flows", TIMEOUT)
+    before = {name: ledger.acknowledged for name, ledger in traffic.ledgers.items()}
+
+    def enough() -> bool:
+        # Some that are acknowledged now were accepted before the window.
+        found = [ledger.acknowledged - before[name] for name, ledger in traffic.ledgers.items()]
+        return sum(found) > MEASURED * 2 // 5 and min(found) > 2 * LEAST + LARGEST_BATCH
+
+    await until(enough, "events of every storefront are accepted", TIMEOUT)
     return Window.since(start)
 
 
